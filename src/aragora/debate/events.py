@@ -1,0 +1,129 @@
+"""What is kept in a debate's log: five kinds of event, their wire names and their identity keys. Imports `model` only."""
+
+from dataclasses import asdict, dataclass
+
+from aragora.debate.model import Brief, Message, Outcome, Phase, Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebateStarted:
+    """The first event: the whole brief."""
+
+    brief: Brief
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "debate_start"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return "start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonVoted:
+    """A person chose between standing answers; counted beside the agents' ballots, never among them."""
+
+    voter: str
+    choice: str
+    confidence: float | None = None
+    reason: str = ""
+    revision: int = 1  # 1 for the first vote of this person, one more for each change of mind
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "vote_cast"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return f"vote/{self.voter}/{self.revision}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCompleted:
+    """A round is over; how its ballots fell."""
+
+    round: int
+    tally: Tally
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "round_complete"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return f"round/{self.round}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebateEnded:
+    """The last event: the outcome."""
+
+    outcome: Outcome
+    seconds: float  # from the first event to this one
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "debate_end"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return "end"
+
+
+Event = DebateStarted | Message | PersonVoted | RoundCompleted | DebateEnded
+
+# The role that the public client expects beside each phase.
+ROLES = {Phase.PROPOSE: "proposer", Phase.CRITIQUE: "critic", Phase.REVISE: "proposer", Phase.VOTE: "voter", Phase.JUDGE: "judge"}
+
+
+def type_of(event: Event) -> str:
+    """The wire name of an event; a message is a text, a ballot or an abstention."""
+    if not isinstance(event, Message):
+        return event.type
+    if event.abstention is not None:
+        return "agent_abstained"
+    return "vote_cast" if event.ballot is not None else "agent_message"
+
+
+def key_of(event: Event) -> str:
+    """The identity of an event in its log: recording it twice records it once."""
+    if isinstance(event, Message):
+        return f"turn/{event.round}/{event.phase}/{event.seat}"
+    return event.key
+
+
+def data_of(event: Event) -> dict[str, object]:
+    """The `data` of an event as it is stored and sent: our fields, and beside them the names that the public client reads."""
+    match event:
+        case DebateStarted(brief=brief):
+            agents = [seat.name for seat in brief.seats]
+            return {**asdict(brief), "task": brief.topic, "agents": agents, "total_rounds": brief.rounds}
+        case Message():
+            return _message_data(event)
+        case PersonVoted():
+            return {**asdict(event), "kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
+        case RoundCompleted():
+            return {"round": event.round, "round_number": event.round, **asdict(event.tally)}
+        case DebateEnded(outcome=outcome):
+            names = {"result": outcome.answer, "final_answer": outcome.answer, "total_rounds": outcome.rounds}
+            more = {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}
+            return {**asdict(outcome), **names, **more}
+
+
+def _message_data(message: Message) -> dict[str, object]:
+    data = asdict(message)
+    names = {"round_number": message.round, "agent": message.seat, "role": ROLES[message.phase]}
+    if message.ballot is not None:
+        ballot = message.ballot
+        names |= {"kind": "seat", "voter": message.seat, "choice": ballot.choice, "vote": ballot.choice}
+        names |= {"confidence": ballot.confidence, "reasoning": ballot.reason}
+    return {**data, **names}
