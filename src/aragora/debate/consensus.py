@@ -41,13 +41,12 @@ def count(brief: Brief, ballots: Sequence[Message]) -> Tally:
     counts = Counter(message.ballot.choice for message in ballots if message.ballot is not None)
     eligible = len(brief.seats)
     received = counts.total()
-    ranked = counts.most_common(2)
-    top = ranked[0][1] if ranked else 0
-    tied = len(ranked) == 2 and ranked[1][1] == top
+    top = max(counts.values(), default=0)
+    ahead = [choice for choice, votes in counts.items() if votes == top]
     needed = RULES[brief.rule](eligible)
     if brief.threshold is not None:
         needed = max(needed, at_least(brief.threshold, eligible))
-    leader = None if tied or not ranked else ranked[0][0]
+    leader = ahead[0] if len(ahead) == 1 else None
     reached = leader is not None and top >= needed and received >= brief.quorum_needed
     # Sorted, so that equal ballots give equal bytes whatever the order in which they came.
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

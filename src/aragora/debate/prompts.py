@@ -33,7 +33,7 @@ SYSTEM = (
 TASKS: Mapping[Phase, str] = {
     Phase.PROPOSE: "Answer the question. State your position in the first sentence, then your strongest reasons. Be brief.",
     Phase.CRITIQUE: (
-        "Find the most serious flaw in the answer that most needs one: a wrong fact, a missing case, a reason that does not hold. "
+        "Name the most serious flaw in one answer of the others: a wrong fact, a missing case, a reason that does not hold. "
         'Reply with one JSON object: {"target": "<label>", "text": "<your critique>"}.'
     ),
     Phase.REVISE: (
@@ -52,7 +52,7 @@ TASKS: Mapping[Phase, str] = {
 
 
 def labels(brief: Brief, turn: Turn) -> dict[str, str]:
-    """The label of each seat for the reader of this turn, as `{"demo-2": "A", ...}`: stable within a debate, different per reader."""
+    """The label of each seat for the reader of this turn, as `{"demo-2": "A"}`: the same in all its turns, not for others."""
     salt = f"{brief.seed}/{turn.seat.name}/"
     shuffled = sorted((seat.name for seat in brief.seats), key=lambda name: sha256((salt + name).encode()).digest())
     return {name: _label(place) for place, name in enumerate(shuffled)}

@@ -1,0 +1,370 @@
+"""Runs debates: asks the turns that a script wants, records what was said, resumes what was broken off. The only driver.
+
+May import debate, store, bus and providers. A first run and a resumed one are the same code: messages that the log holds are
+given to the script, and only what is missing is asked. So a crash costs at most the calls that were in flight.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from time import monotonic
+
+import msgspec
+import structlog
+
+from aragora.bus import LocalBus
+from aragora.debate.consensus import cancelled, failed
+from aragora.debate.events import DebateEnded, DebateStarted, Event
+from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Turn
+from aragora.debate.prompts import prepare, read
+from aragora.debate.protocols import PROTOCOLS
+from aragora.errors import Conflict, Fenced, Overloaded, RateLimited, StoreError
+from aragora.providers import Completion, ProviderError, Request
+from aragora.providers.agents import Agents
+from aragora.store.records import Claim
+from aragora.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+# Pieces of a text are sent to watchers at most this often; between, they are joined.
+PIECES_EVERY_S = 0.04
+RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+FULL_RETRY_AFTER_S = 5.0
+DETAIL_CHARS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the engine never exceeds."""
+
+    running_max: int = 1000
+    queued_max: int = 1000
+    turn_timeout_s: float = 60.0
+    round_timeout_s: float = 300.0
+    grace_s: float = 25.0  # how long calls in flight may take to end when the engine stops
+
+
+class HandOver(Exception):
+    """The engine is stopping: this debate is left as it stands, for whoever runs it next."""
+
+
+class Engine:
+    """Runs any number of debates, as many at once as its bounds allow."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: LocalBus,
+        agents: Agents,
+        bounds: Bounds,
+        now: Callable[[], str],
+        new_id: Callable[[], str],
+        on_turn: Callable[[str, str, float], None] = lambda *_: None,
+    ) -> None:
+        """`now` gives UTC as ISO 8601 text; `on_turn` is told the provider, the result and the seconds of each call."""
+        self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
+        self.on_turn = on_turn
+        self._new_id = new_id
+        self._waiting: deque[str] = deque()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._reserved = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        """How many debates are being run."""
+        return len(self._running)
+
+    @property
+    def queued(self) -> int:
+        """How many accepted debates wait for a place."""
+        return len(self._waiting)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the engine asks no further turns."""
+        return self._stopping.is_set()
+
+    async def run(self, *, resume: bool = True) -> None:
+        """Run debates until `stop`: those broken off before, and those started from now on."""
+        async with asyncio.TaskGroup() as self._tasks:
+            if resume:
+                await self._resume()
+            self._fill()
+            await self._stopping.wait()
+            await self._drain()
+        self._tasks = None
+
+    async def _resume(self) -> None:
+        """Queue every debate that was started and has not ended. They were accepted before, so no bound turns them away."""
+        after = ""
+        while page := await self.store.unfinished(after=after):
+            self._waiting.extend(debate_id for debate_id in page if debate_id not in self._running)
+            after = page[-1]
+        if self._waiting:
+            log.info("resuming debates", debates=len(self._waiting))
+
+    async def _drain(self) -> None:
+        """Let calls in flight end, within the grace; then leave what is left for the next run."""
+        self._waiting.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.bounds.grace_s):
+                while self._running:
+                    self._idle.clear()
+                    await self._idle.wait()
+        self.abort()
+
+    def stop(self) -> None:
+        """Ask no further turns; `run` returns when the calls in flight have ended or the grace is over."""
+        self._stopping.set()
+        self._idle.set()
+
+    def abort(self) -> None:
+        """Break off everything now. Nothing recorded is lost; the debates resume at the next start."""
+        self._stopping.set()
+        for task in self._running.values():
+            task.cancel()
+
+    async def create(self, brief: Brief, *, start: bool = True) -> str:
+        """Store a debate and, unless told otherwise, start it; returns its id once it is on disk."""
+        debate_id = self._new_id()
+        with self._place() if start else contextlib.nullcontext():
+            await self.store.create(debate_id, brief, at=self.now(), start=start)
+            if start:
+                self._enqueue(debate_id)
+        return debate_id
+
+    async def start(self, debate_id: str) -> None:
+        """Start a debate that was stored without starting; starting it twice starts it once."""
+        record = await self.store.debate(debate_id)
+        if record.last_seq:
+            if record.ended_at is not None:
+                raise Conflict("The debate has ended.")
+            return
+        with self._place():
+            recorded = await self.store.append(debate_id, DebateStarted(brief=record.brief), at=self.now())
+            if recorded.fresh:
+                self._enqueue(debate_id)
+
+    async def resume(self, debate_id: str) -> None:
+        """Run one debate that was broken off; for a process that does not run them all."""
+        if debate_id not in self._running and debate_id not in self._waiting:
+            self._enqueue(debate_id)
+
+    async def cancel(self, debate_id: str, detail: str = "") -> None:
+        """End a debate now and stop its work. Raises Conflict when it has ended already."""
+        record = await self.store.debate(debate_id)
+        if not record.last_seq:
+            await self.store.append(debate_id, DebateStarted(brief=record.brief), at=self.now())
+        ended = DebateEnded(
+            outcome=cancelled(rounds=record.round, detail=detail), seconds=_elapsed(record.started_at, self.now())
+        )
+        try:
+            recorded = await self.store.append(debate_id, ended, at=self.now())
+        except Fenced as error:
+            raise Conflict(error.message) from error
+        if not recorded.fresh:
+            if record.status is Status.CANCELLED:
+                return
+            raise Conflict("The debate has ended.")
+        if debate_id in self._running:
+            self._running[debate_id].cancel()
+        self.bus.ring(debate_id)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold a place while a debate is being stored, so that no more are acknowledged than there is room for."""
+        if self.stopping:
+            raise Overloaded("The server is stopping.", retry_after_s=FULL_RETRY_AFTER_S)
+        accepted = self.running + self.queued + self._reserved
+        if accepted >= self.bounds.running_max + self.bounds.queued_max:
+            raise RateLimited("As many debates are running and waiting as this server accepts.", retry_after_s=FULL_RETRY_AFTER_S)
+        self._reserved += 1
+        try:
+            yield
+        finally:
+            self._reserved -= 1
+
+    def _enqueue(self, debate_id: str) -> None:
+        self._waiting.append(debate_id)
+        self.bus.ring(debate_id)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Give free places to those who wait longest."""
+        while self._tasks is not None and self._waiting and self.running < self.bounds.running_max and not self.stopping:
+            debate_id = self._waiting.popleft()
+            if debate_id in self._running:
+                continue
+            task = self._tasks.create_task(self._keep_running(debate_id), name=f"debate {debate_id}")
+            self._running[debate_id] = task
+            task.add_done_callback(partial(self._left, debate_id))
+
+    def _left(self, debate_id: str, _: asyncio.Task[None]) -> None:
+        del self._running[debate_id]
+        self._idle.set()
+        self._fill()
+
+    async def _keep_running(self, debate_id: str) -> None:
+        """Run a debate to its end. When the database is away, wait and go on; nothing else may stop it."""
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                await self._run(debate_id)
+            except (Fenced, HandOver) as left:
+                log.info("debate left", debate_id=debate_id, why=str(left))
+            except (StoreError, Overloaded) as error:
+                log.warning("debate waits for the database", debate_id=debate_id, error=error.message, wait_s=wait_s)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._stopping.wait()
+                wait_s = min(2 * wait_s, RETRY_MAX_S)
+                if not self.stopping:
+                    continue
+            return
+
+    async def _run(self, debate_id: str) -> None:
+        claim = await self.store.claim(debate_id, at=self.now())
+        run = _Run(self, claim)
+        try:
+            outcome = await run.play()
+        except (Fenced, HandOver, StoreError, Overloaded):
+            raise
+        except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
+            log.exception("debate broke", debate_id=debate_id)
+            outcome = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
+        await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
+        log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
+
+
+class _Run:
+    """One debate being run by one runner."""
+
+    def __init__(self, engine: Engine, claim: Claim) -> None:
+        self._engine, self._claim = engine, claim
+        self._brief, self._id = claim.brief, claim.debate_id
+        self.round = 0
+        self._round_ends = 0.0
+
+    async def play(self) -> Outcome:
+        """Drive the script to its outcome."""
+        script = PROTOCOLS[self._brief.protocol](self._brief)
+        heard: Sequence[Message] = ()
+        try:
+            step = next(script)
+            while True:
+                if isinstance(step, Sequence):
+                    heard = await self.hear(step)
+                else:
+                    await self.record(step)
+                    heard = ()
+                step = script.send(heard)
+        except StopIteration as ended:
+            outcome: Outcome = ended.value
+            return outcome
+
+    async def hear(self, turns: Sequence[Turn]) -> Sequence[Message]:
+        """One message for each turn, in order: from the log where it has one, else asked, all at once."""
+        known = {turn.key: self._claim.recorded[turn.key] for turn in turns if turn.key in self._claim.recorded}
+        missing = [turn for turn in turns if turn.key not in known]
+        if missing and self._engine.stopping:
+            raise HandOver("the engine is stopping")
+        if turns and turns[0].round != self.round:
+            self.round, self._round_ends = turns[0].round, monotonic() + self._engine.bounds.round_timeout_s
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
+        except* (Fenced, StoreError, Overloaded) as errors:
+            raise _first(errors) from errors
+        return [known.get(turn.key) or asked[turn.key].result() for turn in turns]
+
+    async def record(self, event: Event) -> None:
+        """Append an event under this runner's epoch, then ring."""
+        await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
+        self._engine.bus.ring(self._id)
+
+    async def _speak(self, turn: Turn) -> Message:
+        """Ask one turn and record what came of it: a message or an abstention, never an error."""
+        began = monotonic()
+        message = await self._ask(turn)
+        seconds = monotonic() - began
+        message = replace(message, seconds=round(seconds, 3))
+        fault = message.abstention.fault if message.abstention else "ok"
+        self._engine.on_turn(turn.seat.agent.partition(":")[0], str(fault), seconds)
+        await self.record(message)
+        return message
+
+    async def _ask(self, turn: Turn) -> Message:
+        left_s = min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic())
+        try:
+            async with asyncio.timeout(max(left_s, 0)):
+                completion = await self._call(turn)
+        except TimeoutError:
+            return _abstain(turn, Fault.TIMEOUT, f"No answer within {max(left_s, 0):.0f} s.")
+        except ProviderError as error:
+            return _abstain(turn, error.fault, error.detail)
+        except Exception:  # one agent's fault must never stop the others
+            log.exception("provider broke", debate_id=self._id, seat=turn.seat.name)
+            return _abstain(turn, Fault.UNAVAILABLE, "The provider failed in an unexpected way.")
+        return replace(read(self._brief, turn, completion.text), usage=completion.usage)
+
+    async def _call(self, turn: Turn) -> Completion:
+        agent = self._engine.agents.find(turn.seat.agent)
+        request = Request(agent=agent, brief=self._brief, turn=turn, prompt=prepare(self._brief, turn))
+        followed = self._engine.bus.followed(self._id)
+        pieces = _Pieces(self._engine, self._id, turn) if followed else None
+        return await self._engine.agents.complete(request, pieces.add if pieces else None)
+
+
+class _Pieces:
+    """Sends a text to watchers while it is being written. Pieces are joined, not stored, and may be missed."""
+
+    def __init__(self, engine: Engine, debate_id: str, turn: Turn) -> None:
+        self._engine, self._id, self._turn = engine, debate_id, turn
+        self._joined: list[str] = []
+        self._sent = 0.0
+        self._send("agent_thinking", "")
+
+    def add(self, text: str) -> None:
+        """Take the next piece. Ballots and critiques are written as JSON, which is nothing to watch."""
+        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE):
+            return
+        self._joined.append(text)
+        now = monotonic()
+        if now - self._sent >= PIECES_EVERY_S:
+            self._send("agent_delta", "".join(self._joined))
+            self._joined.clear()
+            self._sent = now
+
+    def _send(self, name: str, text: str) -> None:
+        turn = self._turn
+        data = {"round": turn.round, "phase": turn.phase, "seat": turn.seat.name, "agent": turn.seat.name, "text": text}
+        frame = {"type": name, "debate_id": self._id, "timestamp": self._engine.now(), "data": data}
+        self._engine.bus.ring(self._id, msgspec.json.encode(frame).decode())
+
+
+def _abstain(turn: Turn, fault: Fault, detail: str) -> Message:
+    abstention = Abstention(fault=fault, detail=detail[:DETAIL_CHARS_MAX])
+    return Message(round=turn.round, phase=turn.phase, seat=turn.seat.name, abstention=abstention)
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    """One error out of a group; a fenced runner must stop, whatever else went wrong."""
+    found: Exception = errors.subgroup(Fenced) or errors
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _elapsed(started_at: str | None, now: str) -> float:
+    """Seconds between two times as the log writes them."""
+    if started_at is None:
+        return 0.0
+    return round((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds(), 3)

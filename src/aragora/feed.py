@@ -1,0 +1,187 @@
+"""Follow a debate: past and future events, in order, once each. May import store, bus and errors.
+
+The log is the queue: a follower reads on from its own place, so one that is slow holds up nobody and costs no memory.
+Everybody who follows the same debate shares a window of its newest frames, filled by one reader and encoded once.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from aragora.bus import LocalBus
+from aragora.errors import StoreError
+from aragora.store.records import Logged
+from aragora.store.store import Store
+
+WINDOW_FRAMES_MAX = 512
+PAGE_EVENTS = 256
+
+
+class Frame(NamedTuple):
+    """What a follower gets: one JSON object as text. `seq` is 0 for a piece that is not in the log."""
+
+    text: str
+    seq: int = 0
+    last: bool = False
+
+
+class _Window:
+    """The newest frames of one followed debate."""
+
+    def __init__(self, debate_id: str, seq: int) -> None:
+        self.debate_id = debate_id
+        self.seq = seq  # the newest event in the window, or the newest there was when it was opened
+        self.followers = 0
+        self.added = 0  # frames ever added; the place of the next one
+        self._frames: deque[Frame] = deque(maxlen=WINDOW_FRAMES_MAX)
+        self._changed = asyncio.Event()
+        self._rung = asyncio.Event()
+
+    def add(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self.added += 1
+        self.seq = frame.seq or self.seq
+        # Whoever waits holds the old event, so that no wake-up is lost and none is heard twice.
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def heard(self, text: str | None) -> None:
+        """What the bus calls: a piece goes straight to the window, anything else means that the log has grown."""
+        if text is None:
+            self._rung.set()
+        else:
+            self.add(Frame(text))
+
+    def since(self, place: int) -> list[Frame] | None:
+        """The frames from `place` on; None when the window has moved past it."""
+        first = self.added - len(self._frames)
+        if place < first:
+            return None
+        return [self._frames[index] for index in range(place - first, len(self._frames))]
+
+    async def changed(self, place: int) -> None:
+        """Wait until there is a frame at `place`."""
+        while self.added <= place:
+            await self._changed.wait()
+
+    async def rung(self, poll_s: float) -> None:
+        """Wait for the doorbell, but not for ever: it may lose a ring."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(poll_s):
+                await self._rung.wait()
+        self._rung.clear()
+
+
+class Feed:
+    """Follows debates for any number of watchers. Use it as a context manager: it owns one reading task per followed debate."""
+
+    def __init__(self, store: Store, bus: LocalBus, *, poll_s: float = 1.0) -> None:
+        """`poll_s` bounds how late an event can be when a ring was lost."""
+        self._store = store
+        self._bus = bus
+        self._poll_s = poll_s
+        self._windows: dict[str, _Window] = {}
+        self._readers = asyncio.TaskGroup()
+        self._closed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._readers.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closed.set()
+        for window in [*self._windows.values()]:
+            window.heard(None)
+        await self._readers.__aexit__(kind, error, trace)
+
+    @property
+    def followed(self) -> int:
+        """How many debates are being followed."""
+        return len(self._windows)
+
+    async def follow(self, debate_id: str, after: int = 0, *, live: bool = True) -> AsyncIterator[Frame]:
+        """Every event numbered above `after`, until the last; with `live`, also the pieces of texts as they are written.
+
+        Raises NotFound. A number above the newest event counts as the newest.
+        """
+        record = await self._store.debate(debate_id)
+        seq = min(after, record.last_seq)
+        if record.ended_at is not None:
+            async for frame in self._log(debate_id, seq, record.last_seq):
+                yield frame
+            return
+        with self._open(debate_id, record.last_seq) as window:
+            place = window.added
+            async for frame in self._log(debate_id, seq, window.seq):
+                seq = frame.seq
+                yield frame
+                if frame.last:
+                    return
+            async for frame in self._window(window, place, seq):
+                if live or frame.seq:
+                    yield frame
+
+    async def _window(self, window: _Window, place: int, seq: int) -> AsyncIterator[Frame]:
+        """Frames as they come, from `place` on; whatever the window has moved past is read from the log."""
+        while True:
+            await window.changed(place)
+            frames = window.since(place)
+            if frames is None:
+                place, upto = window.added, window.seq
+                frames = [frame async for frame in self._log(window.debate_id, seq, upto)]
+            else:
+                place += len(frames)
+            for frame in frames:
+                if frame.seq and frame.seq <= seq:
+                    continue
+                seq = frame.seq or seq
+                yield frame
+                if frame.last:
+                    return
+
+    async def _log(self, debate_id: str, after: int, upto: int) -> AsyncIterator[Frame]:
+        """Events above `after` up to `upto`, read in pages."""
+        while after < upto:
+            page = await self._store.events(debate_id, after=after, limit=min(PAGE_EVENTS, upto - after))
+            if not page:
+                return
+            for event in page:
+                yield _frame(event)
+            after = page[-1].seq
+
+    @contextlib.contextmanager
+    def _open(self, debate_id: str, seq: int) -> Iterator[_Window]:
+        """The window of a debate, with one follower more while it is open."""
+        window = self._windows.get(debate_id)
+        if window is None:
+            window = self._windows[debate_id] = _Window(debate_id, seq)
+            stop = self._bus.listen(debate_id, window.heard)
+            self._readers.create_task(self._read(window, stop), name=f"feed {debate_id}")
+        window.followers += 1
+        try:
+            yield window
+        finally:
+            window.followers -= 1
+            if not window.followers:
+                # The next follower opens a new window; this one's reader sees that nobody is left.
+                self._windows.pop(debate_id, None)
+                window.heard(None)
+
+    async def _read(self, window: _Window, stop: Callable[[], None]) -> None:
+        """Keep one window up to date while somebody follows it."""
+        try:
+            while window.followers and not self._closed.is_set():
+                with contextlib.suppress(StoreError):  # the database is away: watchers wait, and go on where they were
+                    while page := await self._store.events(window.debate_id, after=window.seq, limit=PAGE_EVENTS):
+                        for event in page:
+                            window.add(_frame(event))
+                await window.rung(self._poll_s)
+        finally:
+            stop()
+
+
+def _frame(event: Logged) -> Frame:
+    return Frame(event.frame, event.seq, event.last)

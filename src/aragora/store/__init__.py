@@ -1,0 +1,68 @@
+"""The store: what is durable. Holds the port that both databases fill and the migrations. May import `debate` and errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from typing import Protocol
+
+Value = str | int | float | None
+Params = Mapping[str, Value]
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement with its `:name` parameters."""
+
+    sql: str
+    params: Params
+
+
+class Database(Protocol):
+    """What the store needs of a database."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        ...
+
+    async def read(self, sql: str, params: Params) -> list[Row]:
+        """Rows of a query, as last committed."""
+        ...
+
+    async def write(self, work: Sequence[Statement]) -> list[Row]:
+        """Run `work` in one transaction; return, once it is on disk, the rows of its first statement.
+
+        The first statement is the guard: when it returns no row the others are skipped; when it does, the column `seq` of its
+        first row is the parameter `:seq` of all that follow. Raises StoreError, and then nothing was written.
+        """
+        ...
+
+    async def migrate(self, migrations: Sequence["Migration"], now: str) -> list[str]:
+        """Apply what is not yet applied, each in a transaction; return the names of those applied."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A numbered step of the schema. Never edited once released: the checksum is kept and compared."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What tells an edited migration from the one that was applied."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Every step of the schema, in order."""
+    folder = files("aragora.store") / "migrations"
+    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [Migration(name=entry.name.removesuffix(".sql"), sql=entry.read_text("utf-8")) for entry in found]

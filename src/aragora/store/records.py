@@ -1,0 +1,117 @@
+"""Rows as values: what the store hands out. Imports `debate` only."""
+
+from dataclasses import dataclass, field
+
+from aragora.debate.model import Brief, Message, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A debate as it stands."""
+
+    id: str
+    status: Status
+    brief: Brief
+    round: int
+    outcome: Outcome | None
+    last_seq: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A debate in a list."""
+
+    id: str
+    topic: str
+    status: Status
+    protocol: str
+    agents: tuple[str, ...]
+    rounds: int
+    round: int
+    outcome: Outcome | None
+    created_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """An event as it lies in the log. `data` is its JSON."""
+
+    debate_id: str
+    seq: int
+    key: str
+    type: str
+    data: str
+    at: str
+
+    @property
+    def frame(self) -> str:
+        """The event as it goes over the wire: one JSON object. The parts are JSON already, or need no escaping."""
+        head = f'{{"type":"{self.type}","debate_id":"{self.debate_id}","seq":{self.seq},"timestamp":"{self.at}"'
+        return f'{head},"data":{self.data}}}'
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing can follow."""
+        return self.type == "debate_end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A runner's hold on a debate, and what the log already holds of it."""
+
+    debate_id: str
+    brief: Brief
+    epoch: int
+    started_at: str
+    recorded: dict[str, Message] = field(default_factory=dict)  # by turn key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """A message as it is listed."""
+
+    seq: int
+    round: int
+    phase: str
+    seat: str
+    target: str
+    content: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """A vote as it is listed; `kind` is seat or person."""
+
+    kind: str
+    voter: str
+    round: int
+    seq: int
+    choice: str
+    confidence: float | None
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An agent on the leaderboard."""
+
+    agent: str
+    elo: float
+    wins: int
+    losses: int
+    draws: int
+    debates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the list of debates: the last one seen."""
+
+    created_at: str
+    id: str

@@ -1,0 +1,403 @@
+"""Every query of the product, in SQL that both databases read. May import `debate`, errors and its siblings.
+
+Each change to a debate is one event, appended in the same transaction as the rows that follow from it. Its number is taken
+from the debate's own row in that transaction, so numbers have no gaps and readers that remember one miss nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, RoundCompleted, data_of, key_of, type_of
+from aragora.debate.model import ENDED, Brief, Message, Outcome, Status
+from aragora.debate.ranking import START, Change, changes, matches
+from aragora.errors import Conflict, Fenced, NotFound, StoreError
+from aragora.store import Database, Params, Row, Statement, Value, migrations
+from aragora.store.records import Cast, Claim, Cursor, Logged, Record, Spoken, Standing, Summary
+
+# An id is 128 random bits with a time in front; anything else cannot be one, so nothing is looked up for it.
+ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
+ANY_EPOCH = 0
+
+DEBATE = """
+SELECT id, status, brief, round, outcome, last_seq, created_at, started_at, ended_at FROM debates WHERE id = :id
+"""
+SUMMARIES = "SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at FROM debates WHERE 1 = 1"
+NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
+
+NEXT_SEQ = """
+UPDATE debates SET last_seq = last_seq + 1
+WHERE id = :id AND status IN ('pending', 'active') AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
+  AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
+RETURNING last_seq AS seq
+"""
+NEXT_SEQ_OF_VOTE = """
+UPDATE debates SET last_seq = last_seq + 1
+WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
+  AND NOT EXISTS (
+    SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
+      AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
+RETURNING last_seq AS seq
+"""
+INSERT_EVENT = """
+INSERT INTO events (debate_id, seq, key, type, data, created_at) VALUES (:id, :seq, :key, :type, :data, :at)
+"""
+INSERT_VOTE_EVENT = """
+INSERT INTO events (debate_id, seq, key, type, data, created_at)
+VALUES (:id, :seq, :key || '/' || CAST(:seq AS TEXT), :type, :data, :at)
+"""
+INSERT_MESSAGE = """
+INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
+VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
+"""
+UPSERT_VOTE = """
+INSERT INTO votes (debate_id, kind, voter, round, seq, choice, confidence, reason, created_at)
+VALUES (:id, :kind, :voter, :round, :seq, :choice, :confidence, :reason, :at)
+ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
+  seq = excluded.seq, choice = excluded.choice, confidence = excluded.confidence, reason = excluded.reason,
+  created_at = excluded.created_at
+"""
+INSERT_DEBATE = """
+INSERT INTO debates (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at)
+VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at)
+RETURNING last_seq AS seq
+"""
+COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates'"
+SET_ROUND = "UPDATE debates SET round = :round WHERE id = :id"
+SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at = :at WHERE id = :id"
+CLAIM = """
+UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
+WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
+RETURNING epoch, brief, started_at
+"""
+WHY_NOT = """
+SELECT status, epoch, last_seq, (SELECT seq FROM events WHERE debate_id = :id AND key = :key) FROM debates WHERE id = :id
+"""
+INSERT_MATCH = """
+INSERT INTO matches (debate_id, place, a, b, score, created_at) VALUES (:id, :place, :a, :b, :score, :at)
+"""
+UPSERT_RATING = """
+INSERT INTO ratings (agent, elo, wins, losses, draws, debates, updated_at)
+VALUES (:agent, :start + :elo, :wins, :losses, :draws, 1, :at)
+ON CONFLICT (agent) DO UPDATE SET
+  elo = ratings.elo + :elo, wins = ratings.wins + excluded.wins, losses = ratings.losses + excluded.losses,
+  draws = ratings.draws + excluded.draws, debates = ratings.debates + 1, updated_at = excluded.updated_at
+"""
+EVENTS = """
+SELECT seq, key, type, data, created_at FROM events WHERE debate_id = :id AND seq > :after ORDER BY seq LIMIT :limit
+"""
+MESSAGES = """
+SELECT seq, round, phase, seat, target, content, created_at FROM messages
+WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
+"""
+VOTES = """
+SELECT kind, voter, round, seq, choice, confidence, reason, created_at FROM votes
+WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
+"""
+COUNTS = {
+    "messages": "SELECT COUNT(*) FROM messages WHERE debate_id = :id",
+    "votes": "SELECT COUNT(*) FROM votes WHERE debate_id = :id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an event stands in its log; `fresh` is false when it had been recorded before."""
+
+    seq: int
+    fresh: bool
+
+
+class Store:
+    """The store on one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Use an open database whose schema `migrate` has brought up to date."""
+        self._db = database
+
+    @property
+    def connections(self) -> int:
+        """How many database connections are open."""
+        return self._db.connections
+
+    async def migrate(self, now: str) -> list[str]:
+        """Bring the schema up to date; return the names of the steps taken."""
+        return await self._db.migrate(migrations(), now)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the database."""
+        await self._db.close()
+
+    async def ping(self) -> None:
+        """Raise StoreError when the database does not answer."""
+        await self._db.read("SELECT 1", {})
+
+    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool) -> None:
+        """Store a debate; with `start`, its first event too, in the same transaction."""
+        values: Params = {
+            "id": debate_id,
+            "topic": brief.topic,
+            "protocol": brief.protocol,
+            "agents": _json([seat.name for seat in brief.seats]),
+            "brief": _json(brief),
+            "rounds": brief.rounds,
+            "last_seq": int(start),
+            "at": at,
+        }
+        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {})]
+        if start:
+            work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
+        await self._db.write(work)
+
+    async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
+        """Record an event once. Raises Fenced when the debate has ended or a runner with a newer epoch holds it."""
+        key = key_of(event)
+        guard = Statement(NEXT_SEQ, {"id": debate_id, "key": key, "epoch": epoch})
+        followed = await self._projections(debate_id, event, at)
+        rows = await self._db.write([guard, _insert_event(debate_id, event, at), *followed])
+        if rows:
+            return Appended(_int(rows[0][0]), fresh=True)
+        return Appended(await self._recorded(debate_id, key), fresh=False)
+
+    async def _recorded(self, debate_id: str, key: str) -> int:
+        """The number of an event that was recorded before; raises when it was refused instead."""
+        found = await self._db.read(WHY_NOT, {"id": debate_id, "key": key})
+        if not found:
+            raise NotFound("There is no such debate.")
+        status, _, last_seq, seq = found[0]
+        if seq is not None:
+            return _int(seq)
+        if status in ENDED:
+            raise Fenced("The debate has ended.")
+        if last_seq == 0:
+            raise Conflict("The debate has not been started.")
+        raise Fenced("Another runner has taken the debate over.")
+
+    async def _projections(self, debate_id: str, event: Event, at: str) -> list[Statement]:
+        """The rows that follow from an event."""
+        base: dict[str, Value] = {"id": debate_id, "at": at}
+        match event:
+            case Message(abstention=None, ballot=None):
+                spoken: Params = {"round": event.round, "phase": event.phase, "seat": event.seat, "target": event.target}
+                return [Statement(INSERT_MESSAGE, {**base, **spoken, "content": event.content})]
+            case Message(ballot=ballot, abstention=None) if ballot is not None:
+                cast: Params = {"kind": "seat", "voter": event.seat, "round": event.round, "choice": ballot.choice}
+                return [Statement(UPSERT_VOTE, {**base, **cast, "confidence": ballot.confidence, "reason": ballot.reason})]
+            case RoundCompleted():
+                return [Statement(SET_ROUND, {**base, "round": event.round})]
+            case DebateEnded(outcome=outcome):
+                ended: Params = {"status": outcome.status, "outcome": _json(outcome)}
+                return [Statement(SET_ENDED, {**base, **ended}), *await self._ranked(debate_id, outcome, at)]
+        return []
+
+    async def _ranked(self, debate_id: str, outcome: Outcome, at: str) -> list[Statement]:
+        """The matches of a decided debate and what they do to the ratings."""
+        found = await self._db.read("SELECT brief FROM debates WHERE id = :id", {"id": debate_id})
+        played = matches(_brief(found[0][0]), outcome) if found else ()
+        if not played:
+            return []
+        agents = sorted({name for match in played for name in (match.a, match.b)})
+        ratings = {standing.agent: standing.elo for agent in agents for standing in await self.standing(agent)}
+        rows: list[Params] = [{"place": place, "a": m.a, "b": m.b, "score": m.score} for place, m in enumerate(played)]
+        work = [Statement(INSERT_MATCH, {**row, "id": debate_id, "at": at}) for row in rows]
+        return work + [_rate(change, at) for change in changes(played, ratings)]
+
+    async def vote(self, debate_id: str, vote: PersonVoted, *, at: str) -> Appended:
+        """Count a person's vote once. A changed mind replaces the vote and is a new event; the same vote again is not."""
+        values: dict[str, Value] = {
+            "id": debate_id,
+            "voter": vote.voter,
+            "choice": vote.choice,
+            "confidence": vote.confidence,
+            "reason": vote.reason,
+        }
+        event = Statement(INSERT_VOTE_EVENT, _insert_event(debate_id, vote, at).params)
+        row = Statement(UPSERT_VOTE, {**values, "kind": "person", "round": 0, "at": at})
+        rows = await self._db.write([Statement(NEXT_SEQ_OF_VOTE, values), event, row])
+        if rows:
+            return Appended(_int(rows[0][0]), fresh=True)
+        record = await self.debate(debate_id)
+        if record.status in ENDED:
+            raise Conflict("The debate has ended; votes are closed.")
+        if record.last_seq == 0:
+            raise Conflict("The debate has not been started.")
+        mine = [cast for cast in await self.votes(debate_id) if cast.kind == "person" and cast.voter == vote.voter]
+        return Appended(mine[0].seq if mine else record.last_seq, fresh=False)
+
+    async def claim(self, debate_id: str, *, at: str) -> Claim:
+        """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended."""
+        rows = await self._claimed(debate_id, at)
+        epoch, brief, started_at = rows
+        query = "SELECT type, data FROM events WHERE debate_id = :id AND key LIKE 'turn/%' ORDER BY seq"
+        told = [_message(str(data)) for _, data in await self._db.read(query, {"id": debate_id})]
+        recorded = {key_of(message): message for message in told}
+        return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
+
+    async def _claimed(self, debate_id: str, at: str) -> Row:
+        rows = await self._db.write([Statement(CLAIM, {"id": debate_id, "at": at})])
+        if not rows:
+            record = await self.debate(debate_id)
+            raise Fenced("The debate has ended." if record.status in ENDED else "The debate has not been started.")
+        return rows[0]
+
+    async def debate(self, debate_id: str) -> Record:
+        """A debate as it stands; raises NotFound."""
+        found = ID.match(debate_id) and await self._db.read(DEBATE, {"id": debate_id})
+        if not found:
+            raise NotFound("There is no such debate.")
+        return _record(found[0])
+
+    async def unfinished(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Ids of debates that were started and have not ended, in order of id; a page at a time."""
+        query = """
+            SELECT id FROM debates WHERE status IN ('pending', 'active') AND last_seq > 0 AND id > :after ORDER BY id LIMIT :limit
+        """
+        return [str(row[0]) for row in await self._db.read(query, {"after": after, "limit": limit})]
+
+    async def debates(
+        self, *, limit: int, offset: int = 0, before: Cursor | None = None, statuses: Sequence[Status] = ()
+    ) -> list[Summary]:
+        """Debates, newest first; `before` goes on after a place seen, at a cost that does not grow with the place."""
+        query = SUMMARIES
+        params: dict[str, Value] = {"limit": limit, "offset": offset}
+        if statuses:
+            params |= {f"status{place}": status for place, status in enumerate(statuses)}
+            query += " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
+        if before is not None:
+            params |= {"created_at": before.created_at, "last_id": before.id}
+            query += " AND (created_at, id) < (:created_at, :last_id)"
+        return [_summary(row) for row in await self._db.read(query + NEWEST, params)]
+
+    async def total(self, statuses: Sequence[Status] = ()) -> int:
+        """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
+        everything = _int((await self._db.read("SELECT n FROM counters WHERE name = 'debates'", {}))[0][0])
+        if not statuses:
+            return everything
+        query = "SELECT COUNT(*) FROM debates WHERE status = :status"
+        counted = [status for status in Status if status is not Status.COMPLETED]
+        counts: dict[Status, int] = {}
+        for status in counted:
+            counts[status] = _int((await self._db.read(query, {"status": status}))[0][0])
+        counts[Status.COMPLETED] = everything - sum(counts.values())
+        return sum(counts[status] for status in set(statuses))
+
+    async def events(self, debate_id: str, *, after: int = 0, limit: int = 256) -> list[Logged]:
+        """Events numbered above `after`, in order."""
+        rows = await self._db.read(EVENTS, {"id": debate_id, "after": after, "limit": limit})
+        return [
+            Logged(debate_id=debate_id, seq=_int(seq), key=str(key), type=str(name), data=str(data), at=str(at))
+            for seq, key, name, data, at in rows
+        ]
+
+    async def messages(self, debate_id: str, *, limit: int = 1000, offset: int = 0) -> list[Spoken]:
+        """What was said, in order; ballots and abstentions are elsewhere."""
+        rows = await self._db.read(MESSAGES, {"id": debate_id, "limit": limit, "offset": offset})
+        names = ("seq", "round", "phase", "seat", "target", "content", "at")
+        return [msgspec.convert(dict(zip(names, row, strict=True)), Spoken) for row in rows]
+
+    async def votes(self, debate_id: str, *, limit: int = 10_000, offset: int = 0) -> list[Cast]:
+        """Every ballot of every round, and each person's vote as it stands."""
+        rows = await self._db.read(VOTES, {"id": debate_id, "limit": limit, "offset": offset})
+        names = ("kind", "voter", "round", "seq", "choice", "confidence", "reason", "at")
+        return [msgspec.convert(dict(zip(names, row, strict=True)), Cast) for row in rows]
+
+    async def count(self, debate_id: str, table: str) -> int:
+        """How many messages or votes a debate has."""
+        return _int((await self._db.read(COUNTS[table], {"id": debate_id}))[0][0])
+
+    async def leaderboard(self, *, limit: int, offset: int = 0) -> list[Standing]:
+        """Agents by rating, best first."""
+        query = (
+            "SELECT agent, elo, wins, losses, draws, debates FROM ratings ORDER BY elo DESC, agent LIMIT :limit OFFSET :offset"
+        )
+        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset})]
+
+    async def ranked(self) -> int:
+        """How many agents have a rating."""
+        return _int((await self._db.read("SELECT COUNT(*) FROM ratings", {}))[0][0])
+
+    async def standing(self, agent: str) -> list[Standing]:
+        """One agent's rating; empty when it has played no match."""
+        query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
+        return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
+
+
+def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
+    values: Params = {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
+    return Statement(INSERT_EVENT, values)
+
+
+def _rate(change: Change, at: str) -> Statement:
+    values: Params = {"agent": change.agent, "start": START, "elo": change.elo, "at": at}
+    return Statement(UPSERT_RATING, {**values, "wins": change.wins, "losses": change.losses, "draws": change.draws})
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_briefs = msgspec.json.Decoder(Brief)
+_outcomes = msgspec.json.Decoder(Outcome)
+_messages = msgspec.json.Decoder(Message)
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+def _brief(text: Value) -> Brief:
+    return _briefs.decode(str(text))
+
+
+def _message(text: str) -> Message:
+    return _messages.decode(text)
+
+
+def _int(value: Value) -> int:
+    if not isinstance(value, int):
+        raise StoreError("The database holds something that is not a whole number where one belongs.")
+    return value
+
+
+def _outcome(text: Value) -> Outcome | None:
+    return None if text is None else _outcomes.decode(str(text))
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)
+
+
+def _record(row: Row) -> Record:
+    debate_id, status, brief, number, outcome, last_seq, created_at, started_at, ended_at = row
+    return Record(
+        id=str(debate_id),
+        status=Status(str(status)),
+        brief=_brief(brief),
+        round=_int(number),
+        outcome=_outcome(outcome),
+        last_seq=_int(last_seq),
+        created_at=str(created_at),
+        started_at=_text(started_at),
+        ended_at=_text(ended_at),
+    )
+
+
+def _summary(row: Row) -> Summary:
+    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at = row
+    return Summary(
+        id=str(debate_id),
+        topic=str(topic),
+        status=Status(str(status)),
+        protocol=str(protocol),
+        agents=_names.decode(str(agents)),
+        rounds=_int(rounds),
+        round=_int(number),
+        outcome=_outcome(outcome),
+        created_at=str(created_at),
+        ended_at=_text(ended_at),
+    )
+
+
+def _standing(row: Row) -> Standing:
+    agent, elo, wins, losses, draws, debates = row
+    rating = float(elo) if isinstance(elo, int | float) else START
+    return Standing(agent=str(agent), elo=rating, wins=_int(wins), losses=_int(losses), draws=_int(draws), debates=_int(debates))
