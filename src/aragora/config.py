@@ -411,9 +411,9 @@ def page() -> str:
         "",
         "Generated from `src/aragora/config.py` by `make docs`.",
         "",
-        f"A flag wins over the environment, the environment over `{TOML_NAME}` in the working directory, the file over the default.",
-        f"In the file a setting has its name in small letters, without `{PREFIX}`. All faults are reported at once; a name that does",
-        "not exist is a fault. A secret may be given in a file of its own: then `NAME_FILE` holds the path.",
+        f"A flag wins over the environment, the environment over `{TOML_NAME}` in the working directory, and the file over the",
+        f"default. In the file a setting has its name in small letters, without `{PREFIX}`. All faults are reported at once; a",
+        "name that does not exist is a fault. A secret may be given in a file of its own: then `NAME_FILE` holds the path.",
     ]
     for known in fields(Settings):
         if about(known).section:
