@@ -18,7 +18,7 @@ import structlog
 
 from aragora.bus import LocalBus
 from aragora.debate.consensus import cancelled, failed
-from aragora.debate.events import DebateEnded, DebateStarted, Event
+from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted
 from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Turn
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
@@ -26,7 +26,7 @@ from aragora.errors import Conflict, Fenced, Overloaded, RateLimited, StoreError
 from aragora.providers import Completion, ProviderError, Request
 from aragora.providers.agents import Agents
 from aragora.store.records import Claim
-from aragora.store.store import Store
+from aragora.store.store import Appended, Store
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Engine:
         """`now` gives UTC as ISO 8601 text; `on_turn` is told the provider, the result and the seconds of each call."""
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.on_turn = on_turn
-        self._new_id = new_id
+        self.new_id = new_id
         self._waiting: deque[str] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._reserved = 0
@@ -134,7 +134,7 @@ class Engine:
 
     async def create(self, brief: Brief, *, start: bool = True) -> str:
         """Store a debate and, unless told otherwise, start it; returns its id once it is on disk."""
-        debate_id = self._new_id()
+        debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
             await self.store.create(debate_id, brief, at=self.now(), start=start)
             if start:
@@ -177,6 +177,12 @@ class Engine:
         if debate_id in self._running:
             self._running[debate_id].cancel()
         self.bus.ring(debate_id)
+
+    async def vote(self, debate_id: str, vote: PersonVoted) -> Appended:
+        """Count a person's vote and tell the watchers."""
+        counted = await self.store.vote(debate_id, vote, at=self.now())
+        self.bus.ring(debate_id)
+        return counted
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:

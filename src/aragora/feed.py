@@ -102,10 +102,11 @@ class Feed:
         """How many debates are being followed."""
         return len(self._windows)
 
-    async def follow(self, debate_id: str, after: int = 0, *, live: bool = True) -> AsyncIterator[Frame]:
-        """Every event numbered above `after`, until the last; with `live`, also the pieces of texts as they are written.
+    async def follow(self, debate_id: str, after: int = 0, *, beat_s: float | None = None) -> AsyncIterator[Frame]:
+        """Every event numbered above `after`, until the last, and the pieces of texts as they are written.
 
-        Raises NotFound. A number above the newest event counts as the newest.
+        With `beat_s`, an empty frame whenever there was nothing for so long. Raises NotFound. A number above the newest event
+        counts as the newest.
         """
         record = await self._store.debate(debate_id)
         seq = min(after, record.last_seq)
@@ -120,14 +121,18 @@ class Feed:
                 yield frame
                 if frame.last:
                     return
-            async for frame in self._window(window, place, seq):
-                if live or frame.seq:
-                    yield frame
+            async for frame in self._live(window, place, seq, beat_s):
+                yield frame
 
-    async def _window(self, window: _Window, place: int, seq: int) -> AsyncIterator[Frame]:
+    async def _live(self, window: _Window, place: int, seq: int, beat_s: float | None) -> AsyncIterator[Frame]:
         """Frames as they come, from `place` on; whatever the window has moved past is read from the log."""
         while True:
-            await window.changed(place)
+            try:
+                async with asyncio.timeout(beat_s):
+                    await window.changed(place)
+            except TimeoutError:
+                yield Frame("")
+                continue
             frames = window.since(place)
             if frames is None:
                 place, upto = window.added, window.seq

@@ -30,7 +30,6 @@ class PersonVoted:
     choice: str
     confidence: float | None = None
     reason: str = ""
-    revision: int = 1  # 1 for the first vote of this person, one more for each change of mind
 
     @property
     def type(self) -> str:
@@ -39,8 +38,8 @@ class PersonVoted:
 
     @property
     def key(self) -> str:
-        """Its identity in the log."""
-        return f"vote/{self.voter}/{self.revision}"
+        """Its identity in the log, to which the store adds a number for each change of mind."""
+        return f"vote/{self.voter}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,9 @@ VOTES = """
 SELECT kind, voter, round, seq, choice, confidence, reason, created_at FROM votes
 WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
 """
+PEOPLE = """
+SELECT choice, COUNT(*) FROM votes WHERE debate_id = :id AND kind = 'person' GROUP BY choice ORDER BY COUNT(*) DESC, choice
+"""
 COUNTS = {
     "messages": "SELECT COUNT(*) FROM messages WHERE debate_id = :id",
     "votes": "SELECT COUNT(*) FROM votes WHERE debate_id = :id",
@@ -302,6 +305,10 @@ class Store:
         rows = await self._db.read(VOTES, {"id": debate_id, "limit": limit, "offset": offset})
         names = ("kind", "voter", "round", "seq", "choice", "confidence", "reason", "at")
         return [msgspec.convert(dict(zip(names, row, strict=True)), Cast) for row in rows]
+
+    async def people(self, debate_id: str) -> dict[str, int]:
+        """How many people voted for each seat."""
+        return {str(choice): _int(votes) for choice, votes in await self._db.read(PEOPLE, {"id": debate_id})}
 
     async def count(self, debate_id: str, table: str) -> int:
         """How many messages or votes a debate has."""

@@ -1,0 +1,64 @@
+"""HTTP and WebSocket. May import engine, feed, store, providers and `debate`; everything it needs comes in as `Parts`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aragora.api.cache import Cache
+from aragora.config import Settings
+from aragora.engine import Engine
+from aragora.feed import Feed
+from aragora.limits import Limits
+from aragora.metrics import Metrics
+from aragora.providers.agents import Agents
+from aragora.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What handlers work with; built in `app`."""
+
+    settings: Settings
+    store: Store
+    engine: Engine
+    feed: Feed
+    agents: Agents
+    metrics: Metrics
+    limits: Limits
+    cache: Cache
+    new_seed: Callable[[], int]
+    now: Callable[[], str]
+
+
+Handler = Callable[[Parts, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A query parameter. Numbers have bounds; texts may have choices."""
+
+    name: str
+    about: str
+    low: int | None = None  # set for whole numbers
+    high: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One row of the route table: what is served, and what the OpenAPI document says of it."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: type | str  # a type for JSON, else the media type
+    status: int = 200
+    body: type | None = None
+    params: tuple[Param, ...] = ()
+    errors: tuple[int, ...] = ()  # beyond those that every endpoint may give
+    also: tuple[int, ...] = ()  # other statuses with the same answer
+    limit: str = "default"  # the rate limit that applies: default, auth, debates, or none
+    tags: tuple[str, ...] = field(default=())

@@ -1,0 +1,220 @@
+"""From bytes to a brief or a vote: what clients send, checked once, at the edge. May import `debate`, errors and config.
+
+Unknown fields are tolerated, since existing clients send some that mean nothing here. What is wrong is said field by field,
+and never repeated back.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from aragora.api import Parts
+from aragora.debate.consensus import RULES
+from aragora.debate.events import PersonVoted
+from aragora.debate.model import Brief, seats_for
+from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
+from aragora.errors import Flaw, Invalid, TooLarge
+from aragora.store.records import Record
+
+T = TypeVar("T")
+
+AGENT_CHARS_MAX = 200
+CONTEXT_CHARS_MAX = 100_000
+VOTER_CHARS_MAX = 200
+REASON_CHARS_MAX = 2_000
+SEED_MAX = 2**63 - 1
+DEFAULT_AGENTS = ("demo", "demo", "demo")
+DEFAULT_ROUNDS = 3
+ANONYMOUS = "anonymous"
+# Characters that no database column or terminal should be given: controls other than tab and line breaks, and surrogates.
+UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class CreateDebate(msgspec.Struct, kw_only=True):
+    """A debate to hold. `task` and `question` are other names of `topic`, `consensus` of `rule`."""
+
+    topic: str | None = None
+    task: str | None = None
+    question: str | None = None
+    agents: list[str] | str | None = None
+    rounds: int | None = None
+    protocol: str | dict[str, msgspec.Raw] | None = None
+    rule: str | None = None
+    consensus: str | None = None
+    threshold: float | None = None
+    quorum: int | None = None
+    context: str | None = None
+    seed: int | None = None
+    start: bool = True
+
+
+class CastVote(msgspec.Struct, kw_only=True):
+    """A person's vote. `choice` is a seat of the debate; `voter` names the person while authentication is off."""
+
+    choice: str
+    confidence: float | None = None
+    reason: str = ""
+    voter: str = ANONYMOUS
+
+
+class Cancel(msgspec.Struct, kw_only=True):
+    """Why a debate is cancelled."""
+
+    reason: str = ""
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The whole body; raises TooLarge at the first byte over the bound."""
+    if int(request.headers.get("content-length", "0")) > bytes_max:
+        raise TooLarge(f"The body is larger than {bytes_max} bytes.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Invalid("A compressed body is not accepted.", [Flaw("Content-Encoding", "must be identity or absent")])
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > bytes_max:
+            raise TooLarge(f"The body is larger than {bytes_max} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def parse(raw: bytes, kind: type[T]) -> T:
+    """Decode a JSON object into `kind`; raises Invalid with the field that is wrong."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        name = path.rstrip("`")
+        if not name:
+            raise Invalid(message + ".", [Flaw("", message)]) from None
+        raise Invalid(f"{name}: {message}.", [Flaw(name, message)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("The body is not valid JSON.", [Flaw("", "must be one JSON object in UTF-8")], code="INVALID_JSON") from None
+
+
+class _Check:
+    """Collects every flaw of a request, so that a caller is told all of them at once."""
+
+    def __init__(self) -> None:
+        self.flaws: list[Flaw] = []
+
+    def wrong(self, name: str, message: str) -> None:
+        self.flaws.append(Flaw(name, message))
+
+    def text(self, name: str, value: str, *, chars_max: int, needed: bool = False) -> str:
+        value = value.strip()
+        if needed and not value:
+            self.wrong(name, "must be given and not be blank")
+        if len(value) > chars_max:
+            self.wrong(name, f"must be at most {chars_max} characters")
+        elif UNWANTED.search(value):
+            self.wrong(name, "must not contain control characters or surrogates")
+        return value
+
+    def whole(self, name: str, value: int | None, *, low: int, high: int) -> None:
+        if value is not None and not low <= value <= high:
+            self.wrong(name, f"must be from {low} to {high}")
+
+    def share(self, name: str, value: float | None) -> None:
+        if value is not None and not 0 <= value <= 1:
+            self.wrong(name, "must be from 0 to 1")
+
+    def done(self) -> None:
+        if self.flaws:
+            raise Invalid("; ".join(f"{flaw.field} {flaw.message}" for flaw in self.flaws) + ".", self.flaws)
+
+
+def brief_of(body: CreateDebate, parts: Parts) -> Brief:
+    """The brief that a body asks for; raises Invalid with every flaw."""
+    settings, check = parts.settings, _Check()
+    topic = check.text(
+        "topic", body.topic or body.task or body.question or "", chars_max=settings.max_topic_chars, needed=True
+    )
+    options = _options(body, check)
+    rounds = body.rounds if body.rounds is not None else options.rounds
+    check.whole("rounds", rounds, low=1, high=settings.max_rounds)
+    agents = _agents(body.agents, parts, check)
+    check.whole("quorum", body.quorum, low=1, high=max(1, len(agents)))
+    check.whole("seed", body.seed, low=0, high=SEED_MAX)
+    check.share("threshold", body.threshold)
+    context = check.text("context", body.context or "", chars_max=CONTEXT_CHARS_MAX)
+    rule = body.rule or body.consensus or options.consensus or "majority"
+    if rule not in RULES:
+        check.wrong("rule", f"must be one of {', '.join(RULES)}")
+    protocol = latest(options.name or DEFAULT)
+    if protocol is None:
+        check.wrong("protocol", f"must be one of {', '.join(PROTOCOLS)}")
+    check.done()
+    return Brief(
+        topic=topic,
+        seats=seats_for(agents),
+        rounds=rounds if rounds is not None else DEFAULT_ROUNDS,
+        protocol=protocol or DEFAULT,
+        rule=rule,
+        threshold=body.threshold,
+        quorum=body.quorum,
+        context=context,
+        seed=body.seed if body.seed is not None else parts.new_seed(),
+        history_rounds_max=settings.max_history_rounds,
+        context_tokens_max=settings.max_context_tokens,
+    )
+
+
+class _Options(msgspec.Struct):
+    """What the public client may put into `protocol`; anything else in it means nothing here."""
+
+    name: str | None = None
+    rounds: int | None = None
+    consensus: str | None = None
+
+
+def _options(body: CreateDebate, check: _Check) -> _Options:
+    if not isinstance(body.protocol, dict):
+        return _Options(name=body.protocol)
+    try:
+        return msgspec.json.decode(msgspec.json.encode(body.protocol), type=_Options)
+    except msgspec.ValidationError:
+        check.wrong("protocol", "must be a name, or an object with name, rounds and consensus")
+        return _Options()
+
+
+def _agents(given: list[str] | str | None, parts: Parts, check: _Check) -> Sequence[str]:
+    names = given.split(",") if isinstance(given, str) else given
+    agents = [name.strip() for name in names] if names is not None else [*DEFAULT_AGENTS]
+    if not 1 <= len(agents) <= parts.settings.max_agents:
+        check.wrong("agents", f"must be from 1 to {parts.settings.max_agents}")
+        return []
+    for place, name in enumerate(agents):
+        if len(name) > AGENT_CHARS_MAX:
+            check.wrong(f"agents[{place}]", f"must be at most {AGENT_CHARS_MAX} characters")
+            continue
+        try:
+            parts.agents.find(name)
+        except Invalid as error:
+            check.wrong(f"agents[{place}]", error.message)
+    return agents
+
+
+def vote_of(body: CastVote, record: Record) -> PersonVoted:
+    """The vote that a body casts in a debate; raises Invalid with every flaw."""
+    check = _Check()
+    voter = check.text("voter", body.voter, chars_max=VOTER_CHARS_MAX, needed=True)
+    reason = check.text("reason", body.reason, chars_max=REASON_CHARS_MAX)
+    check.share("confidence", body.confidence)
+    seats = [seat.name for seat in record.brief.seats]
+    if body.choice not in seats:
+        check.wrong("choice", f"must be one of {', '.join(seats)}")
+    check.done()
+    return PersonVoted(voter=voter, choice=body.choice, confidence=body.confidence, reason=reason)
+
+
+def reason_of(raw: bytes) -> str:
+    """The reason that a body gives for cancelling; it may be empty."""
+    check = _Check()
+    reason = check.text("reason", parse(raw, Cancel).reason if raw.strip() else "", chars_max=REASON_CHARS_MAX)
+    check.done()
+    return reason

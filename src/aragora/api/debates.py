@@ -1,0 +1,172 @@
+"""Debates over HTTP: create, list, read, vote, cancel. May import its siblings, engine and store records."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aragora.api import Parts
+from aragora.api.answers import (
+    JSON,
+    Created,
+    Done,
+    VoteCast,
+    cursor_of,
+    cursor_text,
+    debate_of,
+    listing,
+    message_of,
+    reply,
+    row_of,
+    vote_of,
+)
+from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, reason_of
+from aragora.api.bodies import vote_of as read_vote
+from aragora.api.query import Query
+from aragora.debate.model import Status
+from aragora.store.records import Record
+
+# Other words that clients use for a status.
+STATUSES = {
+    **{str(status): (status,) for status in Status},
+    "created": (Status.PENDING,),
+    "starting": (Status.PENDING,),
+    "running": (Status.ACTIVE,),
+    "in_progress": (Status.ACTIVE,),
+    "concluded": (Status.COMPLETED,),
+}
+
+
+async def create(parts: Parts, request: Request) -> Response:
+    """Store a debate and start it, unless the body says `"start": false`."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
+    brief = brief_of(body, parts)
+    debate_id = await parts.engine.create(brief, start=body.start)
+    record = await parts.store.debate(debate_id)
+    created = Created(
+        success=True,
+        id=debate_id,
+        debate_id=debate_id,
+        status=record.status,
+        topic=brief.topic,
+        task=brief.topic,
+        agents=[seat.name for seat in brief.seats],
+        websocket_url=f"/ws?debate_id={debate_id}",
+        events_url=f"/api/debates/{debate_id}/events/stream",
+    )
+    return reply(created, 201, {"Location": f"/api/debates/{debate_id}"})
+
+
+async def index(parts: Parts, request: Request) -> Response:
+    """Debates, newest first."""
+    query = Query(request)
+    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    status = query.text("status")
+    statuses = STATUSES.get(status, ())
+    if status and not statuses:
+        query.wrong("status", f"must be one of {', '.join(STATUSES)}")
+    query.done()
+    before = cursor_of(query.text("cursor"))
+    found = await parts.store.debates(limit=limit + 1, offset=offset, before=before, statuses=statuses)
+    rows, more = found[:limit], len(found) > limit
+    total = await parts.store.total(statuses)
+    cursor = cursor_text(rows[-1]) if more else None
+    body = listing(
+        [row_of(row) for row in rows], "debates", total=total, limit=limit, offset=offset, next_cursor=cursor, has_more=more
+    )
+    return Response(body, media_type=JSON)
+
+
+async def show(parts: Parts, request: Request) -> Response:
+    """One debate as it stands. An ended one cannot change, so its encoded form is kept."""
+    debate_id = request.path_params["id"]
+    kept = parts.cache.get(debate_id)
+    if kept is not None:
+        return Response(kept, media_type=JSON)
+    record = await parts.store.debate(debate_id)
+    answer = reply(debate_of(record))
+    if record.ended_at is not None:
+        parts.cache.put(debate_id, bytes(answer.body), ttl_s=parts.settings.cache_ttl_medium)
+    return answer
+
+
+async def messages(parts: Parts, request: Request) -> Response:
+    """What the seats said, in order."""
+    record, query = await _debate(parts, request), Query(request)
+    limit, offset = query.whole("limit", 50, low=1, high=200), query.whole("offset", 0, low=0, high=1_000_000)
+    query.done()
+    found = await parts.store.messages(record.id, limit=limit, offset=offset)
+    rows = [message_of(offset + place, spoken) for place, spoken in enumerate(found)]
+    total = await parts.store.count(record.id, "messages")
+    body = listing(rows, "messages", total=total, limit=limit, offset=offset, debate_id=record.id)
+    return Response(body, media_type=JSON)
+
+
+async def votes(parts: Parts, request: Request) -> Response:
+    """Ballots of the seats and votes of people, and the count of the people's."""
+    record, query = await _debate(parts, request), Query(request)
+    limit, offset = query.whole("limit", 50, low=1, high=200), query.whole("offset", 0, low=0, high=1_000_000)
+    query.done()
+    rows = [vote_of(cast) for cast in await parts.store.votes(record.id, limit=limit, offset=offset)]
+    total = await parts.store.count(record.id, "votes")
+    tally = await parts.store.people(record.id)
+    body = listing(rows, "votes", total=total, limit=limit, offset=offset, debate_id=record.id, tally=tally)
+    return Response(body, media_type=JSON)
+
+
+async def events(parts: Parts, request: Request) -> Response:
+    """Events numbered above `after`, as they went over the wire. `since` is another name for `after`."""
+    record, query = await _debate(parts, request), Query(request)
+    limit = query.whole("limit", 100, low=1, high=1000)
+    after = max(query.whole("after", 0, low=0), query.whole("since", 0, low=0))
+    query.done()
+    found = await parts.store.events(record.id, after=min(after, record.last_seq), limit=limit)
+    last = found[-1].seq if found else min(after, record.last_seq)
+    rows = "[" + ",".join(event.frame for event in found) + "]"
+    body = listing(
+        rows.encode(),
+        "events",
+        count=len(found),
+        total=record.last_seq,
+        limit=limit,
+        has_more=last < record.last_seq,
+        debate_id=record.id,
+        next_seq=last,
+    )
+    return Response(body, media_type=JSON)
+
+
+async def vote(parts: Parts, request: Request) -> Response:
+    """Count a person's vote: once, however often it is sent; a different choice replaces it until the debate ends."""
+    record = await _debate(parts, request)
+    cast = read_vote(parse(await read_body(request, parts.settings.max_body_bytes), CastVote), record)
+    counted = await parts.engine.vote(record.id, cast)
+    answer = VoteCast(
+        success=True,
+        vote_id=f"{record.id}/{cast.voter}",
+        debate_id=record.id,
+        seq=counted.seq,
+        voter=cast.voter,
+        choice=cast.choice,
+        changed=counted.fresh,
+        tally=await parts.store.people(record.id),
+    )
+    return reply(answer, 201 if counted.fresh else 200)
+
+
+async def start(parts: Parts, request: Request) -> Response:
+    """Start a debate that was stored without starting; starting it twice starts it once."""
+    debate_id = request.path_params["id"]
+    await parts.engine.start(debate_id)
+    record = await parts.store.debate(debate_id)
+    return reply(Done(success=True, debate_id=debate_id, status=record.status, message="The debate has been started."))
+
+
+async def cancel(parts: Parts, request: Request) -> Response:
+    """End a debate now and stop its work; cancelling it twice cancels it once."""
+    reason = reason_of(await read_body(request, parts.settings.max_body_bytes))
+    debate_id = request.path_params["id"]
+    await parts.engine.cancel(debate_id, reason)
+    return reply(Done(success=True, debate_id=debate_id, status=Status.CANCELLED, message="The debate has been cancelled."))
+
+
+async def _debate(parts: Parts, request: Request) -> Record:
+    return await parts.store.debate(request.path_params["id"])

@@ -1,0 +1,137 @@
+"""What happens around every request: identity, guard, errors, headers, counting. Plain ASGI. May import its siblings."""
+
+import re
+from time import perf_counter
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aragora.api import Parts
+from aragora.api.answers import Fault, Problem
+from aragora.errors import AragoraError, Forbidden, Invalid
+
+log = structlog.get_logger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+TITLES = {
+    400: "Bad request",
+    401: "Who are you?",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available",
+}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+UNROUTED = "other"
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+
+
+class Edge:
+    """The outermost layer. It answers every error itself, in one form, and lets none through."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app, self._parts = app, parts
+        hosts = {host.strip().lower() for host in parts.settings.allowed_hosts.split(",") if host.strip()}
+        # Without a list, a server on loopback answers to loopback names only: a page elsewhere could else rebind its own
+        # name to this address and be taken for one of ours.
+        local = parts.settings.api_host in LOOPBACK
+        self._hosts = hosts | LOOPBACK if hosts else (set(LOOPBACK) if local else set())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one WebSocket."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        connection = HTTPConnection(scope)
+        given = connection.headers.get("x-request-id", "")
+        trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *HEADERS, (b"x-request-id", trace_id.encode())]
+            await send(message)
+
+        scope["trace_id"] = trace_id
+        try:
+            self._guard(connection, safe=scope["method"] in SAFE)
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            if status:
+                raise
+            await problem(error, trace_id)(scope, receive, answer)
+        finally:
+            self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, perf_counter() - began)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._guard(HTTPConnection(scope), safe=False)
+        except AragoraError:
+            await send({"type": "websocket.close", "code": 4003, "reason": "host or origin not allowed"})
+            return
+        await self._app(scope, receive, send)
+
+    def _guard(self, connection: HTTPConnection, *, safe: bool) -> None:
+        """Refuse names that are not ours, and changes that a page of somebody else asks a browser to make."""
+        host = _hostname("//" + connection.headers.get("host", ""))
+        if self._hosts and host not in self._hosts:
+            raise Invalid("This server does not answer to that host name; see ARAGORA_ALLOWED_HOSTS.", code="HOST_NOT_ALLOWED")
+        origin = connection.headers.get("origin")
+        if origin is not None and not safe and _hostname(origin) not in {host, *self._hosts}:
+            raise Forbidden("Pages of another origin may not do this.")
+
+
+def _hostname(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def problem(error: Exception, trace_id: str) -> Response:
+    """The answer that says what went wrong; for a fault of ours, only that there was one."""
+    headers: dict[str, str] = {}
+    body = Problem(type="about:blank", title="", status=500, detail="", error="", code="INTERNAL_ERROR", trace_id=trace_id)
+    if isinstance(error, AragoraError) and error.status != AragoraError.status:
+        body.status, body.detail, body.code = error.status, error.message, error.code
+        if error.retry_after_s is not None:
+            body.retry_after = max(1, round(error.retry_after_s))
+            headers["Retry-After"] = str(body.retry_after)
+        if isinstance(error, Invalid):
+            body.errors = [Fault(field=flaw.field, message=flaw.message) for flaw in error.flaws]
+    elif isinstance(error, HTTPException):
+        body.status, body.code = error.status_code, {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
+        body.detail = TITLES.get(error.status_code, "Not possible") + "."
+        headers |= error.headers or {}
+    else:
+        log.error("request failed", trace_id=trace_id, exc_info=error)
+        body.detail = "The server made a mistake; its log says more under this trace_id."
+    body.title = TITLES.get(body.status, "Not possible")
+    body.error = body.detail
+    return Response(msgspec.json.encode(body), body.status, headers, PROBLEM_JSON)

@@ -1,0 +1,116 @@
+"""The HTTP and WebSocket protocols, as uvicorn's with what it lacks: deadlines, and a way to drop a client that does not read.
+
+Imports nothing of ours.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+# How long a client that was told to go may take to read its close frame before it is cut off.
+LAST_WORDS_S = 5.0
+DROP = "aragora.drop"
+
+
+class Http(HttpToolsProtocol):
+    """HTTP with a deadline for each request to arrive; uvicorn alone would hold a silent connection for ever."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A request has begun to arrive."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._arm()
+
+    def on_message_complete(self) -> None:
+        """The request is here, body and all; how long the answer takes is not the client's doing."""
+        self._disarm()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is a WebSocket's from here on."""
+        self._disarm()
+        super().handle_websocket_upgrade()
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.transport.abort()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """WebSocket whose application can drop a client that has stopped reading."""
+
+    async def run_asgi(self) -> None:
+        """Offer the way out to the application."""
+        self.scope["extensions"][DROP] = {"drop": self.drop}  # type: ignore[index]
+        await super().run_asgi()
+
+    def drop(self, code: int, reason: str) -> None:
+        """Say goodbye behind whatever is unread, and cut the line soon, whether or not that was read."""
+        if self.close_sent or self.disconnected:
+            return
+        self.close_sent = True
+        self.stop_keepalive()
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        # Closing waits for ever until everything has been read; this client does not read.
+        self.close_timer = self.loop.call_later(LAST_WORDS_S, self.transport.abort)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, leaving signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signals: `app` hands debates over before it stops the server."""
+        yield
+
+
+def server_for(
+    app: Callable[..., Any], *, connections_max: int, timeout_s: int, ws_message_bytes_max: int, ws_ping_s: float, grace_s: float
+) -> Server:
+    """A server for `app`, bounded; it is given its sockets when it starts."""
+    config = uvicorn.Config(
+        app,
+        http=Http,
+        ws=Socket,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        limit_concurrency=connections_max,
+        timeout_keep_alive=timeout_s,
+        timeout_graceful_shutdown=max(1, round(grace_s)),
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=ws_message_bytes_max,
+        ws_per_message_deflate=False,
+        ws_ping_interval=ws_ping_s,
+        ws_ping_timeout=10.0,
+    )
+    return Server(config)

@@ -1,0 +1,164 @@
+"""`/ws`: follow debates live, resume from a number. May import its siblings and feed.
+
+One JSON object per frame. A client subscribes with `?debate_id=…&after=…` or by messages; each subscription reads the log at its
+own pace. A client that does not read is closed with 4008 and resumes from the last number it saw.
+"""
+
+import asyncio
+from contextlib import aclosing
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from aragora import __version__
+from aragora.api import Parts
+from aragora.api.server import DROP
+from aragora.errors import AragoraError, Invalid, NotFound
+
+CLOSE_FORBIDDEN = 4003
+CLOSE_SLOW = 4008
+CLOSE_RATE = 4029
+# A client sends a handful of messages in its life; more than this within a second is not a client.
+MESSAGES_PER_S_MAX = 50
+SEQ_MAX = 2**63 - 1
+
+
+class _Said(msgspec.Struct):
+    """What a client may send. `replay_from_seq` counts from the first event wanted, `after` from the last one seen."""
+
+    type: str
+    debate_id: str = ""
+    after: int | None = None
+    replay_from_seq: int | None = None
+    ts: float | int | None = None
+
+
+class _Slow(Exception):  # noqa: N818 - not an error of ours
+    """The client does not read."""
+
+
+async def serve(parts: Parts, socket: WebSocket) -> None:
+    """Serve one client until it leaves, the server stops or it turns out not to read."""
+    await socket.accept()
+    connection = _Connection(parts, socket)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            await connection.run(tasks)
+    except* WebSocketDisconnect:
+        pass
+    except* _Slow:
+        connection.drop(CLOSE_SLOW, "reading too slowly; resume with after=<last seq>")
+
+
+class _Connection:
+    """One client and the debates that it follows."""
+
+    def __init__(self, parts: Parts, socket: WebSocket) -> None:
+        self._parts, self._socket = parts, socket
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._timeout_s = parts.settings.ws_send_timeout_s
+
+    async def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Greet, subscribe as the URL says, then do what the client says."""
+        await self.say("connected", {"server_version": __version__, "heartbeat_s": self._parts.settings.ws_ping_s})
+        query = self._socket.query_params
+        if debate_id := query.get("debate_id"):
+            after = query.get("after", "0")
+            await self._obey(tasks, _Said(type="subscribe", debate_id=debate_id, after=int(after) if _digits(after) else 0))
+        loop, second, heard = asyncio.get_running_loop(), 0.0, 0
+        try:
+            while True:
+                text = await self._receive()
+                if loop.time() - second >= 1:
+                    second, heard = loop.time(), 0
+                heard += 1
+                if heard > MESSAGES_PER_S_MAX:
+                    await self._socket.close(CLOSE_RATE, "too many messages")
+                    return
+                await self._take(tasks, text)
+        finally:
+            for task in self._following.values():
+                task.cancel()
+
+    async def _receive(self) -> str | bytes:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text: str | bytes = message.get("text") or message.get("bytes") or b""
+        return text
+
+    async def _take(self, tasks: asyncio.TaskGroup, text: str | bytes) -> None:
+        try:
+            said = msgspec.json.decode(text, type=_Said)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            await self.fail(Invalid("A message is one JSON object with a type.", code="INVALID_JSON"))
+            return
+        await self._obey(tasks, said)
+
+    async def _obey(self, tasks: asyncio.TaskGroup, said: _Said) -> None:
+        match said.type:
+            case "subscribe":
+                await self._subscribe(tasks, said)
+            case "unsubscribe":
+                task = self._following.pop(said.debate_id, None)
+                if task is not None:
+                    task.cancel()
+                await self.say("unsubscribed", {}, said.debate_id if task else "")
+            case "ping":
+                await self.say("pong", {"client_ts": said.ts})
+            case _:
+                await self.fail(Invalid("Known types are subscribe, unsubscribe and ping."))
+
+    async def _subscribe(self, tasks: asyncio.TaskGroup, said: _Said) -> None:
+        after = said.after if said.after is not None else (said.replay_from_seq or 1) - 1
+        try:
+            record = await self._parts.store.debate(said.debate_id)
+            if len(self._following) >= self._parts.settings.ws_max_subscriptions:
+                raise Invalid("This connection follows as many debates as it may.")
+        except AragoraError as error:
+            await self.fail(error)
+            return
+        before = self._following.pop(record.id, None)
+        if before is not None:
+            before.cancel()
+        await self.say("subscribed", {"last_seq": record.last_seq, "status": record.status}, record.id)
+        self._following[record.id] = tasks.create_task(self._follow(record.id, min(max(after, 0), SEQ_MAX)))
+
+    async def _follow(self, debate_id: str, after: int) -> None:
+        """Send a debate's events as fast as this client reads them."""
+        try:
+            async with aclosing(self._parts.feed.follow(debate_id, after)) as frames:
+                async for frame in frames:
+                    await self._send(frame.text)
+        except NotFound as error:
+            await self.fail(error)
+        if self._following.get(debate_id) is asyncio.current_task():
+            del self._following[debate_id]
+
+    async def say(self, name: str, data: dict[str, object], debate_id: str = "") -> None:
+        """Send something that is not in a log."""
+        frame = {"type": name, "debate_id": debate_id, "timestamp": self._parts.now(), "data": data}
+        await self._send(msgspec.json.encode(frame).decode())
+
+    async def fail(self, error: AragoraError) -> None:
+        """Say that something could not be done."""
+        await self.say("error", {"error": error.message, "code": error.code})
+
+    async def _send(self, text: str) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._socket.send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            raise _Slow from None
+        except RuntimeError:  # the client left, or was closed, while this was on its way
+            raise WebSocketDisconnect from None
+
+    def drop(self, code: int, reason: str) -> None:
+        """Close without waiting for the client to read."""
+        way = self._socket.scope["extensions"].get(DROP)
+        if way is not None:
+            way["drop"](code, reason)
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < len(str(SEQ_MAX))

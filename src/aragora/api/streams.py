@@ -1,0 +1,37 @@
+"""A debate's events as server-sent events: the twin of the WebSocket, for curl and EventSource. May import its siblings and feed."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from aragora.api import Parts
+from aragora.api.query import Query
+
+# Proxies close a connection that says nothing; a comment line is ignored by every client.
+BEAT_S = 15.0
+BEAT = ": beat\n\n"
+
+
+async def stream(parts: Parts, request: Request) -> Response:
+    """Events above `after` or `Last-Event-ID`, past and future, until the last."""
+    query = Query(request)
+    after = query.whole("after", 0, low=0)
+    resumed = request.headers.get("last-event-id", "")
+    if resumed.isascii() and resumed.isdigit():
+        after = max(after, min(int(resumed[:19]), 2**63 - 1))
+    query.done()
+    debate_id = request.path_params["id"]
+    record = await parts.store.debate(debate_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if record.ended_at is not None and after >= record.last_seq:
+        return Response(status_code=204)  # tells EventSource not to reconnect for ever
+    return StreamingResponse(_frames(parts, debate_id, after), headers=headers, media_type="text/event-stream")
+
+
+async def _frames(parts: Parts, debate_id: str, after: int) -> AsyncIterator[str]:
+    async with aclosing(parts.feed.follow(debate_id, after, beat_s=BEAT_S)) as frames:
+        async for frame in frames:
+            mark = f"id: {frame.seq}\n" if frame.seq else ""
+            yield f"{mark}data: {frame.text}\n\n" if frame.text else BEAT
