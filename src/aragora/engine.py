@@ -18,11 +18,12 @@ import structlog
 
 from aragora.bus import LocalBus
 from aragora.debate.consensus import cancelled, failed
-from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted
+from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
 from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Turn
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
 from aragora.errors import Conflict, Fenced, Overloaded, RateLimited, StoreError
+from aragora.metrics import Metrics
 from aragora.providers import Completion, ProviderError, Request
 from aragora.providers.agents import Agents
 from aragora.store.records import Claim
@@ -64,11 +65,11 @@ class Engine:
         bounds: Bounds,
         now: Callable[[], str],
         new_id: Callable[[], str],
-        on_turn: Callable[[str, str, float], None] = lambda *_: None,
+        metrics: Metrics,
     ) -> None:
-        """`now` gives UTC as ISO 8601 text; `on_turn` is told the provider, the result and the seconds of each call."""
+        """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess."""
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
-        self.on_turn = on_turn
+        self.metrics = metrics
         self.new_id = new_id
         self._waiting: deque[str] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -293,8 +294,10 @@ class _Run:
 
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""
-        await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
-        self._engine.bus.ring(self._id)
+        recorded = await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
+        if recorded.fresh:
+            self._engine.metrics.event(type_of(event))
+            self._engine.bus.ring(self._id)
 
     async def _speak(self, turn: Turn) -> Message:
         """Ask one turn and record what came of it: a message or an abstention, never an error."""
@@ -302,8 +305,8 @@ class _Run:
         message = await self._ask(turn)
         seconds = monotonic() - began
         message = replace(message, seconds=round(seconds, 3))
-        fault = message.abstention.fault if message.abstention else "ok"
-        self._engine.on_turn(turn.seat.agent.partition(":")[0], str(fault), seconds)
+        fault = message.abstention.fault if message.abstention else "spoke"
+        self._engine.metrics.turn(turn.seat.agent.partition(":")[0], str(fault), seconds)
         await self.record(message)
         return message
 

@@ -7,7 +7,7 @@ Everybody who follows the same debate shares a window of its newest frames, fill
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -102,7 +102,7 @@ class Feed:
         """How many debates are being followed."""
         return len(self._windows)
 
-    async def follow(self, debate_id: str, after: int = 0, *, beat_s: float | None = None) -> AsyncIterator[Frame]:
+    async def follow(self, debate_id: str, after: int = 0, *, beat_s: float | None = None) -> AsyncGenerator[Frame, None]:
         """Every event numbered above `after`, until the last, and the pieces of texts as they are written.
 
         With `beat_s`, an empty frame whenever there was nothing for so long. Raises NotFound. A number above the newest event
@@ -124,7 +124,7 @@ class Feed:
             async for frame in self._live(window, place, seq, beat_s):
                 yield frame
 
-    async def _live(self, window: _Window, place: int, seq: int, beat_s: float | None) -> AsyncIterator[Frame]:
+    async def _live(self, window: _Window, place: int, seq: int, beat_s: float | None) -> AsyncGenerator[Frame, None]:
         """Frames as they come, from `place` on; whatever the window has moved past is read from the log."""
         while True:
             try:
@@ -147,7 +147,7 @@ class Feed:
                 if frame.last:
                     return
 
-    async def _log(self, debate_id: str, after: int, upto: int) -> AsyncIterator[Frame]:
+    async def _log(self, debate_id: str, after: int, upto: int) -> AsyncGenerator[Frame, None]:
         """Events above `after` up to `upto`, read in pages."""
         while after < upto:
             page = await self._store.events(debate_id, after=after, limit=min(PAGE_EVENTS, upto - after))

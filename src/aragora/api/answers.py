@@ -235,7 +235,9 @@ MessageList = msgspec.defstruct(
     "MessageList", [("debate_id", str), ("messages", list[MessageRow]), ("items", list[MessageRow])], bases=(ListOf,)
 )
 VoteList = msgspec.defstruct(
-    "VoteList", [("debate_id", str), ("votes", list[VoteRow]), ("items", list[VoteRow]), ("tally", dict[str, int])], bases=(ListOf,)
+    "VoteList",
+    [("debate_id", str), ("votes", list[VoteRow]), ("items", list[VoteRow]), ("tally", dict[str, int])],
+    bases=(ListOf,),
 )
 EventList = msgspec.defstruct(
     "EventList",
@@ -288,12 +290,12 @@ def debate_of(record: Record) -> Debate:
         task=brief.topic,
         context=brief.context,
         status=record.status,
-        outcome=outcome and outcome.outcome,
-        decision=outcome and outcome.decision,
-        winner=outcome and outcome.winner,
-        final_answer=outcome and outcome.answer,
+        outcome=outcome.outcome if outcome else None,
+        decision=outcome.decision if outcome else None,
+        winner=outcome.winner if outcome else None,
+        final_answer=outcome.answer if outcome else None,
         consensus_reached=reached,
-        consensus=outcome and _consensus(record, outcome),
+        consensus=_consensus(record, outcome) if outcome else None,
         confidence=outcome.tally.agreement if outcome and outcome.tally else 0.0,
         result=outcome,
         agents=[seat.name for seat in brief.seats],
@@ -334,9 +336,9 @@ def row_of(summary: Summary) -> DebateRow:
         topic=summary.topic,
         task=summary.topic,
         status=summary.status,
-        outcome=outcome and outcome.outcome,
+        outcome=outcome.outcome if outcome else None,
         consensus_reached=outcome is not None and outcome.reached,
-        final_answer=outcome and outcome.answer,
+        final_answer=outcome.answer if outcome else None,
         agents=list(summary.agents),
         protocol=summary.protocol,
         total_rounds=summary.rounds,

@@ -93,7 +93,9 @@ def parse(raw: bytes, kind: type[T]) -> T:
             raise Invalid(message + ".", [Flaw("", message)]) from None
         raise Invalid(f"{name}: {message}.", [Flaw(name, message)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid("The body is not valid JSON.", [Flaw("", "must be one JSON object in UTF-8")], code="INVALID_JSON") from None
+        raise Invalid(
+            "The body is not valid JSON.", [Flaw("", "must be one JSON object in UTF-8")], code="INVALID_JSON"
+        ) from None
 
 
 class _Check:
@@ -131,9 +133,7 @@ class _Check:
 def brief_of(body: CreateDebate, parts: Parts) -> Brief:
     """The brief that a body asks for; raises Invalid with every flaw."""
     settings, check = parts.settings, _Check()
-    topic = check.text(
-        "topic", body.topic or body.task or body.question or "", chars_max=settings.max_topic_chars, needed=True
-    )
+    topic = check.text("topic", body.topic or body.task or body.question or "", chars_max=settings.max_topic_chars, needed=True)
     options = _options(body, check)
     rounds = body.rounds if body.rounds is not None else options.rounds
     check.whole("rounds", rounds, low=1, high=settings.max_rounds)

@@ -126,7 +126,10 @@ def problem(error: Exception, trace_id: str) -> Response:
         if isinstance(error, Invalid):
             body.errors = [Fault(field=flaw.field, message=flaw.message) for flaw in error.flaws]
     elif isinstance(error, HTTPException):
-        body.status, body.code = error.status_code, {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
+        body.status, body.code = (
+            error.status_code,
+            {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR"),
+        )
         body.detail = TITLES.get(error.status_code, "Not possible") + "."
         headers |= error.headers or {}
     else:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the route table and the very types that parse bodies and shape answers. Imports siblings."""
+"""The OpenAPI 3.1 document, made from the route table and the types that parse bodies and shape answers. Imports siblings."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -33,7 +33,10 @@ from aragora.limits import Proxies
 MANY = 10_000
 LIMIT = Param(name="limit", about="Rows wanted.", low=1, high=100)
 OFFSET = Param(name="offset", about="Rows to skip; use the cursor to go far.", low=0, high=MANY)
-PAGE = (Param(name="limit", about="Rows wanted.", low=1, high=200), Param(name="offset", about="Rows to skip.", low=0, high=100 * MANY))
+PAGE = (
+    Param(name="limit", about="Rows wanted.", low=1, high=200),
+    Param(name="offset", about="Rows to skip.", low=0, high=100 * MANY),
+)
 CURSOR = Param(name="cursor", about="The `next_cursor` of the page before.")
 STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(debates.STATUSES))
 AFTER = Param(name="after", about="The number of the last event seen.", low=0, high=2**63 - 1)
@@ -160,16 +163,19 @@ ROOT: tuple[Endpoint, ...] = (
         limit="none",
     ),
     Endpoint(
-        method="GET", path="/metrics", handler=health.metrics, summary="Metrics for Prometheus.", answer="text/plain", limit="none"
+        method="GET",
+        path="/metrics",
+        handler=health.metrics,
+        summary="Metrics for Prometheus.",
+        answer="text/plain",
+        limit="none",
     ),
 )
 
 
 def endpoints() -> tuple[Endpoint, ...]:
     """Every endpoint with its full path."""
-    return ROOT + tuple(
-        replace(endpoint, path=prefix + endpoint.path) for prefix in ("/api", "/api/v1") for endpoint in API
-    )
+    return ROOT + tuple(replace(endpoint, path=prefix + endpoint.path) for prefix in ("/api", "/api/v1") for endpoint in API)
 
 
 class _Answer:

@@ -68,7 +68,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Offer the way out to the application."""
-        self.scope["extensions"][DROP] = {"drop": self.drop}  # type: ignore[index]
+        self.scope["extensions"][DROP] = {"drop": self.drop}
         await super().run_asgi()
 
     def drop(self, code: int, reason: str) -> None:
@@ -85,6 +85,11 @@ class Socket(WebSocketsSansIOProtocol):
 
 class Server(uvicorn.Server):
     """uvicorn's server, leaving signals to us."""
+
+    @property
+    def websockets(self) -> int:
+        """How many WebSockets are open."""
+        return sum(1 for connection in self.server_state.connections if isinstance(connection, Socket))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

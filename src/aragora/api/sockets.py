@@ -33,7 +33,7 @@ class _Said(msgspec.Struct):
     ts: float | int | None = None
 
 
-class _Slow(Exception):  # noqa: N818 - not an error of ours
+class _Slow(Exception):
     """The client does not read."""
 
 

@@ -1,4 +1,4 @@
-"""A debate's events as server-sent events: the twin of the WebSocket, for curl and EventSource. May import its siblings and feed."""
+"""A debate's events as server-sent events: the WebSocket's twin, for curl and EventSource. May import its siblings and feed."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing

@@ -16,14 +16,13 @@ class Agents:
 
     def find(self, name: str) -> Agent:
         """The agent of that name; raises Invalid, without repeating the name, when there is none."""
-        provider, _, model = name.partition(":")
-        if provider == "demo" and model in VARIANTS:
-            return Agent(name=name, provider=provider, model=model, persona=VARIANTS[model])
-        raise Invalid("There is no such agent; GET /api/agents lists those there are.")
+        if name in VARIANTS:
+            return Agent(name=name, provider="demo", model=name.partition(":")[2], persona=VARIANTS[name])
+        raise Invalid("names no agent that this server knows; GET /api/agents lists them")
 
     def known(self) -> Sequence[Agent]:
         """Every agent that can be asked by name alone."""
-        return [self.find(f"demo:{variant}".removesuffix(":")) for variant in VARIANTS]
+        return [self.find(name) for name in VARIANTS]
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
         """Ask the agent of `request`. Raises ProviderError."""

@@ -1,0 +1,201 @@
+"""Where the parts are built and joined. Nothing imports it but `cli`."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic, time_ns
+from typing import TypeVar
+
+import structlog
+
+from aragora.api import Parts
+from aragora.api.bodies import CreateDebate, brief_of
+from aragora.api.cache import Cache
+from aragora.api.routes import build
+from aragora.api.server import Server, server_for
+from aragora.bus import LocalBus
+from aragora.config import Loaded, Settings
+from aragora.debate.model import Brief
+from aragora.engine import Bounds, Engine
+from aragora.errors import ConfigError
+from aragora.feed import Feed
+from aragora.limits import Limits
+from aragora.metrics import Metrics
+from aragora.providers.agents import Agents
+from aragora.store.sqlite import Sqlite, path_of
+from aragora.store.store import Store
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+# A seed that every JSON reader can hold exactly.
+SEED_BITS = 53
+BACKLOG = 1024
+EXIT_DISK_FAILED = 74
+
+
+def now() -> str:
+    """The time as the log writes it: UTC, ISO 8601, always of the same length."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_id() -> str:
+    """128 bits: milliseconds first, so that ids sort by age; the rest random, so that they cannot be guessed."""
+    return f"{time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def new_seed() -> int:
+    """The number that fixes what is arbitrary in a debate."""
+    return secrets.randbits(SEED_BITS)
+
+
+def _disk_failed() -> None:
+    """After a failed fsync nothing more may be acknowledged; a fresh start reads what is really on disk."""
+    log.critical("the disk failed; leaving at once, so that nothing is acknowledged that may be lost")
+    os._exit(EXIT_DISK_FAILED)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store that the settings name, with its schema up to date."""
+    url = settings.database_url or f"sqlite:///{settings.data_dir}/aragora_debates.db"
+    store = Store(Sqlite(path_of(url), wait_s=settings.db_pool_timeout, on_broken=_disk_failed))
+    try:
+        await store.migrate(now())
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Everything but the sockets: what `serve` and `debate` have in common."""
+    agents, bus, metrics = Agents(demo_delay_s=settings.demo_delay_s), LocalBus(), Metrics()
+    bounds = Bounds(
+        running_max=settings.max_running_debates,
+        queued_max=settings.max_queued_debates,
+        turn_timeout_s=settings.turn_timeout_s,
+        round_timeout_s=settings.round_timeout_s,
+        grace_s=settings.shutdown_grace_s,
+    )
+    async with open_store(settings) as store, Feed(store, bus) as feed:
+        engine = Engine(store=store, bus=bus, agents=agents, bounds=bounds, now=now, new_id=new_id, metrics=metrics)
+        metrics.watch("aragora_active_debates", lambda: engine.running)
+        metrics.watch("aragora_queued_debates", lambda: engine.queued)
+        metrics.watch("aragora_db_connections", lambda: store.connections)
+        limits = {
+            "default": settings.rate_limit_default,
+            "auth": settings.rate_limit_auth,
+            "debates": settings.rate_limit_debates,
+        }
+        try:
+            yield Parts(
+                settings=settings,
+                store=store,
+                engine=engine,
+                feed=feed,
+                agents=agents,
+                metrics=metrics,
+                limits=Limits(limits),
+                cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
+                new_seed=new_seed,
+                now=now,
+            )
+        finally:
+            await agents.close()
+
+
+def brief(parts: Parts, **given: object) -> Brief:
+    """A brief from the same fields that `POST /api/debates` takes, checked in the same way."""
+    return brief_of(CreateDebate(**given), parts)  # type: ignore[arg-type]  # checked by the command line
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports that were bound, which matters where the settings asked for any."""
+
+    api: int
+    ws: int
+
+
+def _bind(settings: Settings) -> list[socket.socket]:
+    """Sockets for both ports; raises ConfigError when one is taken."""
+    bound: list[socket.socket] = []
+    for name in ("api_port", "ws_port"):
+        port = getattr(settings, name)
+        family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.api_host, port))
+        except OSError as error:
+            for each in (*bound, listener):
+                each.close()
+            why = f"ARAGORA_{name.upper()}: port {port} of {settings.api_host} cannot be had: {error.strerror}."
+            raise ConfigError(why) from error
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        bound.append(listener)
+    return bound
+
+
+async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Sequence[str] = ()) -> None:
+    """Serve until SIGTERM or SIGINT. The first lets calls in flight end and hands the debates over; the second ends now."""
+    settings = loaded.settings
+    sockets = _bind(settings)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(settings.thread_pool_size, thread_name_prefix="aragora"))
+    for note in loaded.notes:
+        log.warning("setting has no effect", note=note)
+    async with open_parts(settings) as parts:
+        server = server_for(
+            build(parts),
+            connections_max=settings.max_connections,
+            timeout_s=settings.connection_timeout,
+            ws_message_bytes_max=settings.ws_max_message_bytes,
+            ws_ping_s=settings.ws_ping_s,
+            grace_s=settings.shutdown_grace_s,
+        )
+        parts.metrics.watch("aragora_ws_connections", lambda: server.websockets)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, parts.engine, server)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=sockets))
+            tasks.create_task(_run(parts.engine, server))
+            for topic in examples:
+                await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
+            ready(Ports(*(each.getsockname()[1] for each in sockets)))
+
+
+async def _run(engine: Engine, server: Server) -> None:
+    """Run debates; when the engine has stopped, stop serving. Watchers are told to come back."""
+    try:
+        await engine.run()
+    finally:
+        server.should_exit = True
+
+
+def _stop(engine: Engine, server: Server) -> None:
+    if engine.stopping:
+        engine.abort()
+        server.force_exit = server.should_exit = True
+    else:
+        log.info("stopping; once more to stop at once")
+        engine.stop()
+
+
+def run(main: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end, on uvloop where there is one."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop  # noqa: PLC0415 - not on every system
+
+    return uvloop.run(main)
