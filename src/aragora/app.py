@@ -64,15 +64,22 @@ def _disk_failed() -> None:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store that the settings name, with its schema up to date."""
+async def open_database(settings: Settings) -> AsyncIterator[Store]:
+    """The store that the settings name, whatever its schema."""
     url = settings.database_url or f"sqlite:///{settings.data_dir}/aragora_debates.db"
     store = Store(Sqlite(path_of(url), wait_s=settings.db_pool_timeout, on_broken=_disk_failed))
     try:
-        await store.migrate(now())
         yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store that the settings name, with its schema up to date."""
+    async with open_database(settings) as store:
+        await store.migrate(now())
+        yield store
 
 
 @asynccontextmanager

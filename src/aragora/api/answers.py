@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -153,7 +154,7 @@ class EventRow(msgspec.Struct):
     debate_id: str
     seq: int
     timestamp: str
-    data: dict[str, object]
+    data: dict[str, Any]
 
 
 class AgentRow(msgspec.Struct):

@@ -26,7 +26,7 @@ CONTEXT_CHARS_MAX = 100_000
 VOTER_CHARS_MAX = 200
 REASON_CHARS_MAX = 2_000
 SEED_MAX = 2**63 - 1
-DEFAULT_AGENTS = ("demo", "demo", "demo")
+DEFAULT_AGENTS = ("demo:optimist", "demo:sceptic", "demo:pragmatist")
 DEFAULT_ROUNDS = 3
 ANONYMOUS = "anonymous"
 # Characters that no database column or terminal should be given: controls other than tab and line breaks, and surrogates.

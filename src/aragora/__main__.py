@@ -1,0 +1,5 @@
+"""`python -m aragora`. Imports `cli` only."""
+
+from aragora.cli import main
+
+main()

@@ -1,0 +1,237 @@
+"""The command line. Imports what a command needs when it runs, so that `--help` and completion are quick.
+
+Exit codes are in the help text of `aragora` itself and are part of the contract.
+"""
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from aragora import __version__
+from aragora.config import Loaded, load_here, shown
+from aragora.errors import AragoraError, ConfigError
+
+if TYPE_CHECKING:
+    from aragora.debate.model import Outcome
+
+T = TypeVar("T")
+
+EXIT_FAILED, EXIT_USAGE, EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_NO_CONSENSUS, EXIT_INTERRUPTED = 1, 2, 3, 5, 6, 130
+
+EPILOG = """
+\b
+Exit codes:
+  0    done
+  1    the debate failed or was cancelled, or a check of `doctor` failed
+  2    the command was not understood
+  3    a setting cannot be right
+  5    no agent could be reached
+  6    no consensus, with --require-consensus
+  130  interrupted; `aragora debate --resume ID` goes on
+"""
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"aragora: {message}", err=True)
+    raise SystemExit(code)
+
+
+def _settings(*, quiet: bool = True, **flags: object) -> Loaded:
+    """Settings with these flags on top, and logs set up by them; a `quiet` command logs warnings only, unless told otherwise."""
+    from aragora.log import configure
+
+    try:
+        loaded = load_here(flags)
+    except ConfigError as error:
+        _fail(error.message, EXIT_CONFIG)
+    level = "warning" if quiet and loaded.origins["log_level"] == "default" else loaded.settings.log_level
+    configure(level=level, form=loaded.settings.log_format, stream=sys.stderr)
+    return loaded
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; what went wrong is one line, never a traceback."""
+    from aragora.app import run
+
+    try:
+        return run(main)
+    except* ConfigError as errors:
+        _fail(_innermost(errors), EXIT_CONFIG)
+    except* AragoraError as errors:
+        _fail(_innermost(errors), EXIT_USAGE)
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Directory of the database; default .nomic.")
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="aragora")
+def main() -> None:
+    """Language models debate a question that matters, and the answer says how it was reached."""
+
+
+@main.command()
+@click.option("--host", "api_host", help="Address to listen on; default 127.0.0.1.")
+@click.option("--api-port", type=int, help="Port of the API, the page and /ws; default 8080.")
+@click.option("--ws-port", type=int, help="Second port for WebSocket; default 8765.")
+@click.option("--workers", type=int, help="Processes; default 1.")
+@click.option("--demo", is_flag=True, help="Hold an example debate at once, so that there is something to see.")
+@data_dir
+def serve(*, demo: bool, **flags: object) -> None:
+    """Serve debates over HTTP and WebSocket until told to stop."""
+    from aragora import app
+
+    loaded = _settings(quiet=False, **flags)
+
+    def ready(ports: app.Ports) -> None:
+        click.echo(f"Aragora {__version__} serves http://{loaded.settings.api_host}:{ports.api} (WebSocket also on {ports.ws}).")
+
+    examples = ("Should a young product start on SQLite or PostgreSQL?",) if demo else ()
+    _run(app.serve(loaded, ready=ready, examples=examples))
+
+
+@main.command()
+@click.argument("topic", required=False)
+@click.option("--agents", help="Who debates, as in demo,demo:sceptic,demo. Default: three demo agents.")
+@click.option("--rounds", type=int, help="Rounds at most; default 3.")
+@click.option("--protocol", help="How to debate: critique (default) or vote_only.")
+@click.option("--rule", help="When it is agreed: majority (default), supermajority or unanimous.")
+@click.option("--threshold", type=float, help="Share of the seats that must agree, 0 to 1, beyond what the rule says.")
+@click.option("--quorum", type=int, help="Ballots needed to decide anything; default more than half of the seats.")
+@click.option("--context", help="Background that every agent reads, or @FILE to read it from a file.")
+@click.option("--seed", type=int, help="Fixes what is arbitrary, demo agents included.")
+@click.option("--resume", metavar="ID", help="Go on with a debate that was broken off.")
+@click.option("--json", "as_json", is_flag=True, help="Write the wire events as JSON lines.")
+@click.option("--plain", is_flag=True, help="Write plain lines even on a terminal.")
+@click.option("--require-consensus", is_flag=True, help="Exit with 6 when the rule was not met.")
+@data_dir
+def debate(
+    *,
+    topic: str | None,
+    resume: str | None,
+    as_json: bool,
+    plain: bool,
+    require_consensus: bool,
+    data_dir: str | None,
+    **given: object,
+) -> None:
+    """Hold a debate on TOPIC here and now, and watch it."""
+    from aragora import watch
+
+    if (topic is None) == (resume is None):
+        raise click.UsageError("Give a TOPIC, or --resume ID to go on with one.")
+    context = given.get("context")
+    if isinstance(context, str) and context.startswith("@"):
+        given["context"] = _file(context[1:])
+    loaded = _settings(data_dir=data_dir)
+    show = watch.shower(as_json=as_json, plain=plain)
+    asked = {name: value for name, value in given.items() if value is not None}
+    session = watch.Session(loaded.settings, show)
+    try:
+        outcome = _run(session.hold(resume, topic=topic, **asked))
+    except KeyboardInterrupt:
+        again = f" Continue with: aragora debate --resume {session.debate_id}" if session.debate_id else ""
+        _fail(f"interrupted; what was said is kept.{again}", EXIT_INTERRUPTED)
+    raise SystemExit(_exit_code(outcome, require_consensus=require_consensus))
+
+
+def _file(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"--context: the file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}.", EXIT_USAGE)
+
+
+def _exit_code(outcome: "Outcome", *, require_consensus: bool) -> int:
+    if str(outcome.outcome) == "failed" and outcome.missing and outcome.tally is None:
+        return EXIT_UNAVAILABLE
+    if str(outcome.outcome) in {"failed", "cancelled"}:
+        return EXIT_FAILED
+    return EXIT_NO_CONSENSUS if require_consensus and not outcome.reached else 0
+
+
+@main.command()
+@click.argument("debate_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
+@data_dir
+def show(*, debate_id: str, as_json: bool, data_dir: str | None) -> None:
+    """Show a stored debate: its outcome and everything that was said."""
+    from aragora import watch
+
+    loaded = _settings(data_dir=data_dir)
+    _run(watch.replay(loaded.settings, debate_id, watch.shower(as_json=as_json, plain=True)))
+
+
+@main.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@data_dir
+def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
+    """List stored debates, newest first."""
+    from aragora import watch
+
+    loaded = _settings(data_dir=data_dir)
+    _run(watch.list_debates(loaded.settings, limit=limit, as_json=as_json))
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@data_dir
+def leaderboard(*, limit: int, as_json: bool, data_dir: str | None) -> None:
+    """Show agents by rating."""
+    from aragora import watch
+
+    loaded = _settings(data_dir=data_dir)
+    _run(watch.list_ranking(loaded.settings, limit=limit, as_json=as_json))
+
+
+@main.command()
+@data_dir
+def migrate(*, data_dir: str | None) -> None:
+    """Bring the database schema up to date."""
+    from aragora import watch
+
+    loaded = _settings(data_dir=data_dir)
+    steps = _run(watch.migrate(loaded.settings))
+    click.echo("\n".join(f"applied {step}" for step in steps) or "The schema is up to date.")
+
+
+@main.command()
+@data_dir
+def doctor(*, data_dir: str | None) -> None:
+    """Check what this installation needs, one line each."""
+    from aragora import doctor as checks
+
+    loaded = _settings(data_dir=data_dir)
+    findings = _run(checks.examine(loaded))
+    for finding in findings:
+        click.echo(f"{finding.verdict:<5} {finding.about}: {finding.text}")
+    if any(finding.verdict == "FAIL" for finding in findings):
+        raise SystemExit(EXIT_FAILED)
+
+
+@main.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command("show")
+@click.option("--origin", is_flag=True, help="Say where each value comes from.")
+@data_dir
+def config_show(*, origin: bool, data_dir: str | None) -> None:
+    """Print every setting as it will be used."""
+    loaded = _settings(data_dir=data_dir)
+    for name, value, source in shown(loaded):
+        click.echo(f"{name}={value}" + (f"  # {source}" if origin else ""))
+    for note in loaded.notes:
+        click.echo(f"# {note}")
