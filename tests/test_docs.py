@@ -40,7 +40,7 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
-        if not file.exists():
+        if file != page and not file.exists():
             yield f"{page.name}: {target}"
         elif anchor and anchor not in anchors(text if file == page else file.read_text("utf-8")):
             yield f"{page.name}: {target} has no such heading"
