@@ -30,8 +30,7 @@ fix: $(DEV)  ## Mend what a program can mend.
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
 docs: $(DEV)  ## Write the generated pages.
-	$(BIN)/python -c 'from aragora.config import page; print(page(), end="")' > docs/reference/settings.md
-	$(BIN)/python -c 'from aragora.metrics import page; print(page(), end="")' > docs/reference/metrics.md
+	$(BIN)/python docs/generate.py
 
 lock: $(RUN)  ## Settle the newest versions that pyproject.toml allows.
 	$(install) uv && $(BIN)/uv lock --quiet --upgrade
