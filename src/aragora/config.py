@@ -116,7 +116,9 @@ class Settings:
         "", "Addresses or networks whose `X-Forwarded-For` is believed, with commas between them.", flaw=_flaw_of_networks
     )
     allowed_hosts: str = _text(
-        "", "Host names that requests may ask for, with commas between them; empty allows every one.", flaw=_flaw_of_hosts
+        "",
+        "Host names that requests may ask for; empty: every one, but on a loopback address only its own names.",
+        flaw=_flaw_of_hosts,
     )
     max_connections: int = _number(1000, "Connections open at once on both ports.", unit="connections", low=1, high=1_000_000)
     connection_timeout: int = _number(
