@@ -42,6 +42,11 @@ class About:
     alias: str = ""  # a second name in the environment
     section: str = ""  # the heading that starts with this setting
 
+    @property
+    def bounds(self) -> str:
+        """What a number may be, in words."""
+        return f"from {self.low:.15g} to {self.high:.15g} {self.unit}".rstrip()
+
 
 def _number(default: N, text: str, *, high: N, low: N | int = 0, unit: str = "", alias: str = "", section: str = "") -> N:
     about = About(text=text, unit=unit, low=low, high=high, alias=alias, section=section)
@@ -111,7 +116,9 @@ class Settings:
         "", "Addresses or networks whose `X-Forwarded-For` is believed, with commas between them.", flaw=_flaw_of_networks
     )
     allowed_hosts: str = _text(
-        "", "Host names that requests may ask for, with commas between them; empty allows every one.", flaw=_flaw_of_hosts
+        "",
+        "Host names that requests may ask for; empty: every one, but on a loopback address only its own names.",
+        flaw=_flaw_of_hosts,
     )
     max_connections: int = _number(1000, "Connections open at once on both ports.", unit="connections", low=1, high=1_000_000)
     connection_timeout: int = _number(
@@ -369,7 +376,7 @@ def _parse(known: "Field[object]", raw: object, *, spoken: bool) -> Value:
 
 
 def _parse_number(rules: About, raw: object, *, whole: bool, spoken: bool) -> int | float:
-    wanted = f"must be a {'whole ' if whole else ''}number{_bounds(rules)}"
+    wanted = f"must be a {'whole ' if whole else ''}number {rules.bounds}"
     if isinstance(raw, str) and spoken and raw.isascii():
         try:
             raw = int(raw) if whole else float(raw)
@@ -378,10 +385,6 @@ def _parse_number(rules: About, raw: object, *, whole: bool, spoken: bool) -> in
     if isinstance(raw, bool) or not isinstance(raw, int if whole else int | float) or not rules.low <= raw <= rules.high:
         raise ValueError(wanted)
     return raw if whole else float(raw)
-
-
-def _bounds(rules: About) -> str:
-    return f" from {rules.low:.15g} to {rules.high:.15g}{' ' + rules.unit if rules.unit else ''}"
 
 
 def _entries(name: str, table: object, faults: list[str]) -> Entries:
@@ -402,32 +405,3 @@ def _ignored(origins: Mapping[str, str]) -> Iterator[str]:
     for name in ("db_pool_size", "db_max_overflow"):
         if origins[name] != "default":
             yield f"{_called(name, origins[name])} is ignored on SQLite: one connection writes, and reads need no pool"
-
-
-def page() -> str:
-    """The reference page of all settings, as Markdown."""
-    lines = [
-        "# Settings",
-        "",
-        "Generated from `src/aragora/config.py` by `make docs`.",
-        "",
-        f"A flag wins over the environment, the environment over `{TOML_NAME}` in the working directory, and the file over the",
-        f"default. In the file a setting has its name in small letters, without `{PREFIX}`. All faults are reported at once; a",
-        "name that does not exist is a fault. A secret may be given in a file of its own: then `NAME_FILE` holds the path.",
-    ]
-    for known in fields(Settings):
-        if about(known).section:
-            head = ["Environment variable", "Default", "Bounds", "What it is"]
-            lines += ["", f"## {about(known).section}", "", f"| {' | '.join(head)} |", "|---|---|---|---|"]
-        lines.append(_row(known))
-    return "\n".join(lines) + "\n"
-
-
-def _row(known: "Field[object]") -> str:
-    rules = about(known)
-    bounds = ", ".join(rules.choices) or "text"
-    if rules.high < math.inf:
-        bounds = _bounds(rules).strip().removeprefix("from ")
-    default = f"`{known.default}`" if known.default != "" else "empty"
-    text = rules.text + (f" Also read from `{rules.alias}`." if rules.alias else "") + (" Secret." if rules.secret else "")
-    return f"| `{env_name(known.name)}` | {default} | {bounds} | {text} |"

@@ -8,6 +8,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from typing import TextIO
 
 import structlog
@@ -43,6 +44,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: HIDDEN if _is_secret(key) else _plain(value, 0) for key, value in event.items()}
 
 
+@lru_cache(1024)  # names in code are few, and each line has the same ones
 def _is_secret(key: object) -> bool:
     return isinstance(key, str) and SECRET_KEY.search(key.replace("-", "_")) is not None
 

@@ -232,24 +232,3 @@ def _limit_files(root: Path) -> Iterator[Path]:
             inner = Path(path.lstrip("/"))
             for folder in (inner, *inner.parents):
                 yield top / folder / ("memory.limit_in_bytes" if controllers else "memory.max")
-
-
-def page() -> str:
-    """The reference page of all metrics, as Markdown."""
-    rows = [
-        (each.name, "counter" if isinstance(each, Counts) else "histogram", ", ".join(each.labels), each.text)
-        for each in Metrics().labelled
-    ]
-    rows += [(name, "gauge", "", text) for name, text in GAUGES.items()]
-    lines = [
-        "# Metrics",
-        "",
-        "Generated from `src/aragora/metrics.py` by `make docs`. Names and labels are public API: they change only with a major",
-        "version. `endpoint` is the template of a route, never a path that was asked for; an endpoint is counted as `other` beyond",
-        f"{SERIES_MAX} label sets of one metric.",
-        "",
-        "| Metric | Type | Labels | What it is |",
-        "|---|---|---|---|",
-    ]
-    lines += [f"| `{name}` | {kind} | {labels} | {text} |" for name, kind, labels, text in rows]
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,44 @@
+# Needs Python 3.11 or later and make; uses uv where it is on the PATH, else venv and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv)
+export = $(BIN)/uv export --quiet --locked --no-header --no-emit-project --format requirements-txt
+RUN := $(VENV)/run.stamp
+DEV := $(VENV)/dev.stamp
+
+ifdef UV
+create = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+install = $(UV) pip install --quiet --python $(BIN)/python
+else
+create = $(PYTHON) -m venv $(VENV)
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: serve test check fix docs lock
+
+serve: $(RUN)  ## Start the server; ARGS="--api-port 0" are its flags.
+	$(BIN)/aragora serve $(ARGS)
+
+test: $(DEV)  ## Run the tests; ARGS are pytest's.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV)  ## Look for faults without running anything.
+	$(BIN)/ruff format --check && $(BIN)/ruff check && $(BIN)/mypy
+
+fix: $(DEV)  ## Mend what a program can mend.
+	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+docs: $(DEV)  ## Write the generated pages.
+	$(BIN)/python docs/generate.py
+
+lock: $(RUN)  ## Settle the newest versions that pyproject.toml allows.
+	$(install) uv && $(BIN)/uv lock --quiet --upgrade
+	$(export) --no-dev --output-file requirements.lock && $(export) --output-file requirements-dev.lock
+
+$(RUN): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Aragora needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	$(create) && $(install) --require-hashes -r requirements.lock && $(install) --no-deps -e . && touch $@
+
+$(DEV): requirements-dev.lock $(RUN)
+	$(install) --require-hashes -r requirements-dev.lock && touch $@

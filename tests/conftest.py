@@ -1,0 +1,6 @@
+"""Puts this folder and docs on the path, so that tests can import what they share and what writes the reference pages."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "docs")]

@@ -1,0 +1,49 @@
+"""Programs of other people that tests run. As a script, prints the Debian packages that hold those which tests ask for."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+PACKAGES = {
+    "chromium": "chromium",
+    "initdb": "postgresql",
+    "nginx": "nginx",
+    "pgbouncer": "pgbouncer",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "redis-server": "redis-server",
+    "tmux": "tmux",
+}
+# Where Debian puts programs that are not for everybody's path.
+FOLDERS = (*os.get_exec_path(), "/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
+
+
+def found(name: str) -> str | None:
+    """The path of a program of PACKAGES on this machine, if it is there."""
+    return shutil.which(name, path=os.pathsep.join(FOLDERS))
+
+
+def binary(name: str) -> str:
+    """The path of a program of PACKAGES; where it is missing the test is skipped, or fails under ARAGORA_REQUIRE_SERVICES=1."""
+    import pytest  # noqa: PLC0415  # the script runs before anything is installed
+
+    path = found(name)
+    if path is None:
+        refuse = pytest.fail if os.environ.get("ARAGORA_REQUIRE_SERVICES") == "1" else pytest.skip
+        refuse(f"{name} is missing; it is in the Debian package {PACKAGES[name]}")
+    return path
+
+
+def missing() -> list[str]:
+    """The packages of programs that the tests ask for and this machine lacks."""
+    asked = {
+        name
+        for file in Path(__file__).parent.rglob("*.py")
+        for name in re.findall(r'\bbinary\("([a-z-]+)"\)', file.read_text("utf-8"))
+    }
+    return sorted({PACKAGES[name] for name in asked if found(name) is None})
+
+
+if __name__ == "__main__":
+    print(*missing())  # noqa: T201  # it is a script
