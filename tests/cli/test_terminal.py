@@ -66,8 +66,9 @@ def with_deltas(events: list[Wire]) -> Iterator[Wire]:
         assert isinstance(data, dict)
         if "phase" in data:
             opening = "" if data["phase"] == "propose" else '{"target": "A", "text": "'
+            turn = {key: data[key] for key in ("round", "phase", "seat")}
+            yield {"type": "agent_thinking", "debate_id": "d", "data": {**turn, "text": ""}}
             for piece in (opening, str(data["content"])[:40], "…"):
-                turn = {key: data[key] for key in ("round", "phase", "seat")}
                 yield {"type": "agent_delta", "debate_id": "d", "data": {**turn, "text": piece}}
         yield event
 
@@ -181,6 +182,14 @@ def test_what_is_left_is_the_answer_and_how_it_came_about() -> None:
     assert "67 % of 3 seats, agreed" in pictures[-1]
 
 
+def test_a_seat_whose_words_are_not_streamed_is_seen_to_be_at_it() -> None:
+    """A server that sends no pieces of a critique still lets the reader see who is working on one."""
+    thinking = {"type": "agent_thinking", "data": {"round": 1, "phase": "critique", "seat": "demo-2", "text": ""}}
+    picture = drawn(iter([*a_debate()[:4], thinking]), 120, 30)[1][-1]
+    assert picture.count("criticising …") == 1
+    assert "Round 1 of 1, criticising" in picture
+
+
 def test_a_critique_is_shown_at_what_it_criticises() -> None:
     """The first column shows what the others said against it, not the JSON in which it arrived."""
     events = list(with_deltas(a_debate()))
@@ -220,7 +229,17 @@ FIELDS = [
     "tally",
     "seconds",
 ]
-TYPES = ["debate_start", "agent_delta", "agent_message", "agent_abstained", "vote_cast", "round_complete", "debate_end", "news"]
+TYPES = [
+    "debate_start",
+    "agent_delta",
+    "agent_thinking",
+    "agent_message",
+    "agent_abstained",
+    "vote_cast",
+    "round_complete",
+    "debate_end",
+    "news",
+]
 
 
 @settings(deadline=None, max_examples=200)
