@@ -54,7 +54,7 @@ class _Seat:
 class Columns:
     """A live view: one column for each seat, stacked where the terminal is narrow; leaves a summary in the scrollback.
 
-    Use it as a context manager and `show` it each event, those of running turns (`agent_delta`) as well.
+    Use it as a context manager and `show` it each event, those of running turns (`agent_thinking`, `agent_delta`) as well.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -89,6 +89,8 @@ class Columns:
                 self._topic = paragraph(data.get("topic", data.get("task")))
                 self._rounds = whole(data.get("rounds", data.get("total_rounds")))
                 self._seats = {name: _Seat(name) for name in seat_names(data)}
+            case "agent_thinking":
+                self._begin(data)
             case "agent_delta":
                 self._delta(data)
             case "agent_message" | "agent_abstained":
@@ -118,11 +120,16 @@ class Columns:
             if phase == "critique":
                 seat.against, seat.vote = [], ""
 
-    def _delta(self, data: Data) -> None:
+    def _begin(self, data: Data) -> _Seat:
         self._enter_phase(data)
         seat = self._seat(data)
-        if not seat.speaking:
-            seat.text, seat.phase, seat.speaking = "", self._phase, True
+        seat.text, seat.phase, seat.speaking = "", self._phase, True
+        return seat
+
+    def _delta(self, data: Data) -> None:
+        seat = self._seat(data)
+        if not seat.speaking or seat.phase != str(data.get("phase", "")):
+            seat = self._begin(data)
         seat.text = (seat.text + str(data.get("text", "")))[-STREAM_CHARS_MAX:]
 
     def _message(self, data: Data) -> None:

@@ -162,8 +162,9 @@ class _Speaker:
         against = sum(m.phase is Phase.CRITIQUE and m.round == self.turn.round and m.target == self.me for m in self.turn.sees)
         support = sum(stance == held for seat, held in self.stances.items() if seat != self.me)
         unharmed = 0.04 if against == 0 and self.turn.phase is Phase.REVISE else 0.0
+        turned = 0.08 if stance != self.stances.get(self.me, stance) else 0.0
         jitter = 0.1 * _share(f"{self.brief.seed}/sure/{self.me}/{stance}")
-        return min(0.95, max(0.35, 0.62 + self.voice.sure + jitter + 0.08 * support - 0.07 * against + unharmed))
+        return min(0.95, max(0.35, 0.62 + self.voice.sure + jitter + 0.08 * support - 0.07 * against + unharmed - turned))
 
     # What it says.
 
@@ -236,9 +237,11 @@ class _Speaker:
         return f"I am about {round(100 * self.sureness(stance))} % sure; {doubt}."
 
     def rival(self, stance: int) -> str:
-        """The way that stands against a position: the first other one at the table, else the first other there is."""
-        held = [p for p in self.stances.values() if p != stance]
-        return self.matter.positions[held[0] if held else (1 if stance == 0 else 0)].way
+        """The way that stands against a position: the first other one at the table, else the first of all."""
+        ways = [position.way for position in self.matter.positions]
+        mine = ways[stance]
+        others = [ways[held] for held in self.stances.values()] + ways
+        return next(way for way in others if not mine.startswith(way))
 
     def turning(self, before: int, after: int) -> str:
         """Why this seat leaves its position: what was said against it, else what the other answer said for itself."""
@@ -249,8 +252,10 @@ class _Speaker:
             better = "its own case is the better one" if critic == source else f"{self.peer(source)} has the better case"
             return f"I have changed my mind, because {self.peer(critic)} is right that {point.yields}, and {better}."
         found = self.point_of(self.answers[source].content)
-        why = f"on {found.name} it has the better of {self.matter.positions[before].way}" if found else "it is the better case"
-        return f"I have changed my mind, because {self.peer(source)} convinced me that {why}."
+        why = (
+            f", on {found.name}, it has the better of {self.matter.positions[before].way}" if found else " it is the better case"
+        )
+        return f"I have changed my mind, because {self.peer(source)} convinced me that{why}."
 
     def answer_critics(self) -> str:
         critics = list(self.against_me())

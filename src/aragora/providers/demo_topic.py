@@ -93,10 +93,10 @@ def understand(topic: str) -> Matter:
     deed = bare[:1].lower() + bare[1:]
     words = len(bare.split())
     if _starts_with_verb(deed) and words >= CLAIM_WORDS_MIN:
-        return Matter(action=True, positions=_ways(f"To {clip(deed)}"))
+        return Matter(action=True, positions=_ways(f"To {clip(deed)},"))
     if words >= CLAIM_WORDS_MIN and not asked.endswith(ASKING):
         return Matter(action=False, positions=_claim(clip(asked.rstrip("."))))
-    return Matter(action=True, positions=_ways(f"On “{clip(asked)}”"))
+    return Matter(action=True, positions=_ways(f"On “{clip(asked)}” I would"))
 
 
 def question(topic: str) -> str:
@@ -188,7 +188,7 @@ def _choice(options: Sequence[str]) -> tuple[Position, ...]:
     ]
     firm = [Position(f"{_capital(option)} {over} {against}", doing(option)) for option, against in pairs]
     middle = (
-        Position(f"Begin by {doing(one)}, and write down today what would make you {two} instead", f"starting with {names[0]}"),
+        Position(f"Begin by {doing(one)}, and write down today what would make you {two} instead", f"{doing(one)} to begin with"),
         Position(
             f"Try both for a month, {names[0]} beside {names[1]}, before anything is settled",
             "a month of trying both",
@@ -277,19 +277,19 @@ def _open(first: str, bare: str) -> Matter:
         flags=re.IGNORECASE,
     )
     if aim != bare and _starts_with_verb(aim):
-        return Matter(action=True, positions=_ways(f"To {clip(aim)}"))
+        return Matter(action=True, positions=_ways(f"To {clip(aim)},"))
     thing = re.match(r"^what(?: is|'s|\u2019s| are) ((?:the|a|an|our|your)\b.+)$", bare, re.IGNORECASE)
-    return Matter(action=thing is None, positions=_ways(f"On “{quoted}”") if thing is None else _views(clip(thing[1])))
+    return Matter(action=thing is None, positions=_ways(f"On “{quoted}” I would") if thing is None else _views(clip(thing[1])))
 
 
 def _ways(aim: str) -> tuple[Position, ...]:
     return (
-        Position(f"{aim}, start with the smallest version that helps somebody this week", "a small start"),
-        Position(f"{aim}, find the one thing that holds everything up and put all effort there", "working on the bottleneck"),
-        Position(f"{aim}, copy what already works elsewhere and change it only where it hurts", "copying what works"),
-        Position(f"{aim}, measure for two weeks before changing anything", "measuring first", careful=True),
-        Position(f"{aim}, give one person the task and the right to decide", "one person in charge"),
-        Position(f"{aim}, remove something before adding anything", "removing before adding"),
+        Position(f"{aim} start with the smallest version that helps somebody this week", "a small start"),
+        Position(f"{aim} find the one thing that holds everything up and put all effort there", "working on the bottleneck"),
+        Position(f"{aim} copy what already works elsewhere and change it only where it hurts", "copying what works"),
+        Position(f"{aim} measure for two weeks before changing anything", "measuring first", careful=True),
+        Position(f"{aim} give one person the task and the right to decide", "one person in charge"),
+        Position(f"{aim} remove something before adding anything", "removing before adding"),
     )
 
 
