@@ -30,7 +30,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
-from aragora.store.sqlite import Sqlite, path_of
+from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
 T = TypeVar("T")
@@ -66,8 +66,7 @@ def _disk_failed() -> None:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, whatever its schema."""
-    url = settings.database_url or f"sqlite:///{settings.data_dir}/aragora_debates.db"
-    store = Store(Sqlite(path_of(url), wait_s=settings.db_pool_timeout, on_broken=_disk_failed))
+    store = Store(Sqlite(settings.database_path, wait_s=settings.db_pool_timeout, on_broken=_disk_failed))
     try:
         yield store
     finally:
@@ -115,6 +114,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
                 new_seed=new_seed,
                 now=now,
+                started=monotonic(),
             )
         finally:
             await agents.close()

@@ -3,8 +3,8 @@
 A limit of 0 is no limit. Counting is in memory, for one process.
 """
 
-from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from time import time
 
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -37,9 +37,9 @@ class Limits:
 class Proxies:
     """Which peers may say on whose behalf they ask."""
 
-    def __init__(self, trusted: str) -> None:
-        """`trusted` lists addresses and networks, separated by commas."""
-        self._networks = [ip_network(part.strip(), strict=False) for part in trusted.split(",") if part.strip()]
+    def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+        """`trusted` are the networks that proxies ask from."""
+        self._networks = trusted
 
     def caller(self, peer: str, forwarded: str) -> str:
         """The address to count: the last one in `X-Forwarded-For` that no trusted proxy vouches for having sent itself."""

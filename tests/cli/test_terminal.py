@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from aragora.columns import Columns
+from aragora.cli.columns import Columns
+from aragora.cli.terminal import Lines, clean, paragraph, summary, table
 from aragora.debate.consensus import conclude, count
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, RoundCompleted, data_of, type_of
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, seats_for
-from aragora.terminal import Lines, clean, paragraph, summary, table
 
 HOSTILE = [
     "\x1b[2J\x1b]0;owned\x07red \x1b[31m[bold red]markup[/] {curly}",
@@ -281,6 +281,6 @@ def test_a_table_on_a_terminal_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_plain_output_does_not_load_rich() -> None:
     """The start of every command that draws nothing stays fast."""
-    code = "import sys, aragora.terminal as t; t.Lines(); t.table([[1]], ['n']); sys.exit('rich' in sys.modules)"
+    code = "import sys, aragora.cli.terminal as t; t.Lines(); t.table([[1]], ['n']); sys.exit('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0

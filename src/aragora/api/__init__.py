@@ -30,6 +30,7 @@ class Parts:
     cache: Cache
     new_seed: Callable[[], int]
     now: Callable[[], str]
+    started: float  # monotonic seconds
 
 
 Handler = Callable[[Parts, Request], Awaitable[Response]]

@@ -2,7 +2,6 @@
 
 from time import monotonic
 
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,8 +9,7 @@ from aragora import __version__
 from aragora.api import Parts
 from aragora.api.answers import Health, reply
 from aragora.errors import AragoraError
-
-STARTED = monotonic()
+from aragora.metrics import CONTENT_TYPE
 
 
 async def health(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
@@ -35,7 +33,7 @@ async def ready(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - a
 
 async def metrics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
     """What has been counted, for Prometheus."""
-    return Response(parts.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
 
 
 async def _checks(parts: Parts) -> dict[str, str]:
@@ -48,5 +46,5 @@ async def _checks(parts: Parts) -> dict[str, str]:
 
 
 def _health(parts: Parts, status: str, checks: dict[str, str]) -> Health:
-    uptime_s = round(monotonic() - STARTED, 3)
+    uptime_s = round(monotonic() - parts.started, 3)
     return Health(status=status, version=__version__, timestamp=parts.now(), uptime_seconds=uptime_s, checks=checks)

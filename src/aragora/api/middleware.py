@@ -49,7 +49,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app, self._parts = app, parts
-        hosts = {host.strip().lower() for host in parts.settings.allowed_hosts.split(",") if host.strip()}
+        hosts = {host.lower() for host in parts.settings.host_names}
         # Without a list, a server on loopback answers to loopback names only: a page elsewhere could else rebind its own
         # name to this address and be taken for one of ours.
         local = parts.settings.api_host in LOOPBACK

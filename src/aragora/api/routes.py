@@ -197,7 +197,7 @@ class _Answer:
 
 def build(parts: Parts) -> ASGIApp:
     """The whole application: the same on both ports."""
-    proxies = Proxies(parts.settings.trusted_proxies)
+    proxies = Proxies(parts.settings.trusted_networks)
     table: list[BaseRoute] = []
     served = endpoints()
     for endpoint in served:

@@ -6,7 +6,6 @@ writes. apsw brings a SQLite that is past the WAL-reset corruption bug, which th
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,11 +34,9 @@ class _Unit:
 class Sqlite:
     """A SQLite file. All methods are called from one event loop."""
 
-    def __init__(self, path: str, *, wait_s: float = 30.0, on_broken: Callable[[], None] | None = None) -> None:
+    def __init__(self, path: Path, *, wait_s: float = 30.0, on_broken: Callable[[], None] | None = None) -> None:
         """Open or create the file. `wait_s` bounds how long a write waits; `on_broken` is told when the disk fails."""
-        if path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._wait_s = wait_s
         self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
@@ -159,8 +156,8 @@ class Sqlite:
             self._on_broken()
 
 
-def _connect(path: str) -> apsw.Connection:
-    connection = apsw.Connection(path)
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "full")
@@ -197,11 +194,3 @@ def _migrate(writer: apsw.Connection, migrations: Sequence[Migration], now: str)
                 writer.execute("INSERT INTO migrations (name, checksum, applied_at) VALUES (?, ?, ?)", values)
                 applied.append(migration.name)
     return applied
-
-
-def path_of(url: str) -> str:
-    """The file that a `sqlite:///` URL names, as SQLAlchemy reads it: three slashes relative, four absolute."""
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path:
-        raise StoreError("A SQLite URL looks like sqlite:///relative/file.db or sqlite:////absolute/file.db.")
-    return os.fspath(path)

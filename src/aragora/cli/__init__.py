@@ -125,7 +125,7 @@ def debate(
     **given: object,
 ) -> None:
     """Hold a debate on TOPIC here and now, and watch it."""
-    from aragora import watch
+    from aragora.cli import watch
 
     if (topic is None) == (resume is None):
         raise click.UsageError("Give a TOPIC, or --resume ID to go on with one.")
@@ -165,7 +165,7 @@ def _exit_code(outcome: "Outcome", *, require_consensus: bool) -> int:
 @data_dir
 def show(*, debate_id: str, as_json: bool, data_dir: str | None) -> None:
     """Show a stored debate: its outcome and everything that was said."""
-    from aragora import watch
+    from aragora.cli import watch
 
     loaded = _settings(data_dir=data_dir)
     _run(watch.replay(loaded.settings, debate_id, watch.shower(as_json=as_json, plain=True)))
@@ -177,7 +177,7 @@ def show(*, debate_id: str, as_json: bool, data_dir: str | None) -> None:
 @data_dir
 def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
     """List stored debates, newest first."""
-    from aragora import watch
+    from aragora.cli import watch
 
     loaded = _settings(data_dir=data_dir)
     _run(watch.list_debates(loaded.settings, limit=limit, as_json=as_json))
@@ -189,7 +189,7 @@ def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 @data_dir
 def leaderboard(*, limit: int, as_json: bool, data_dir: str | None) -> None:
     """Show agents by rating."""
-    from aragora import watch
+    from aragora.cli import watch
 
     loaded = _settings(data_dir=data_dir)
     _run(watch.list_ranking(loaded.settings, limit=limit, as_json=as_json))
@@ -199,7 +199,7 @@ def leaderboard(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 @data_dir
 def migrate(*, data_dir: str | None) -> None:
     """Bring the database schema up to date."""
-    from aragora import watch
+    from aragora.cli import watch
 
     loaded = _settings(data_dir=data_dir)
     steps = _run(watch.migrate(loaded.settings))
@@ -210,7 +210,7 @@ def migrate(*, data_dir: str | None) -> None:
 @data_dir
 def doctor(*, data_dir: str | None) -> None:
     """Check what this installation needs, one line each."""
-    from aragora import doctor as checks
+    from aragora.cli import doctor as checks
 
     loaded = _settings(data_dir=data_dir)
     findings = _run(checks.examine(loaded))

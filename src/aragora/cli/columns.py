@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from aragora.terminal import (
+from aragora.cli.terminal import (
     Data,
     Event,
     ballot_of,

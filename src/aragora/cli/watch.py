@@ -11,10 +11,10 @@ import msgspec
 from aragora import app
 from aragora.api import Parts
 from aragora.api.answers import ranking_of, row_of
+from aragora.cli.terminal import Lines, table
 from aragora.config import Settings
 from aragora.debate.model import Outcome
 from aragora.errors import Conflict
-from aragora.terminal import Lines, table
 
 
 class Shower(Protocol):
@@ -40,7 +40,7 @@ def shower(*, as_json: bool, plain: bool) -> Shower:
         return _JsonLines()
     if plain or not sys.stdout.isatty():
         return Lines()
-    from aragora.columns import Columns  # noqa: PLC0415 - brings rich, which plain output does without
+    from aragora.cli.columns import Columns  # noqa: PLC0415 - brings rich, which plain output does without
 
     return Columns()
 
