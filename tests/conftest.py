@@ -4,3 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "docs")]
+
+from aragora.log import configure  # noqa: E402  # after the path is set
+
+configure(level="error", form="text", stream=sys.stderr)

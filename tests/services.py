@@ -46,4 +46,4 @@ def missing() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*missing())  # noqa: T201  # it is a script
+    print(*missing())  # it is a script

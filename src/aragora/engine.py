@@ -325,6 +325,7 @@ class _Run:
         return replace(read(self._brief, turn, completion.text), usage=completion.usage)
 
     async def _call(self, turn: Turn) -> Completion:
+        log.debug("asking", debate_id=self._id, turn=turn.key)
         agent = self._engine.agents.find(turn.seat.agent)
         request = Request(agent=agent, brief=self._brief, turn=turn, prompt=prepare(self._brief, turn))
         followed = self._engine.bus.followed(self._id)

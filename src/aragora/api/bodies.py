@@ -26,6 +26,7 @@ CONTEXT_CHARS_MAX = 100_000
 VOTER_CHARS_MAX = 200
 REASON_CHARS_MAX = 2_000
 SEED_MAX = 2**63 - 1
+DISCARDED_BYTES_MAX = 32 * 1024 * 1024
 DEFAULT_AGENTS = ("demo:optimist", "demo:sceptic", "demo:pragmatist")
 DEFAULT_ROUNDS = 3
 ANONYMOUS = "anonymous"
@@ -67,18 +68,23 @@ class Cancel(msgspec.Struct, kw_only=True):
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The whole body; raises TooLarge at the first byte over the bound."""
-    if int(request.headers.get("content-length", "0")) > bytes_max:
-        raise TooLarge(f"The body is larger than {bytes_max} bytes.")
+    """The whole body; raises TooLarge when it is over the bound."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Invalid("A compressed body is not accepted.", [Flaw("Content-Encoding", "must be identity or absent")])
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > bytes_max:
-            raise TooLarge(f"The body is larger than {bytes_max} bytes.")
-        parts.append(part)
+        if size <= bytes_max:
+            parts.append(part)
+            continue
+        # What is over the bound is not kept. It is read for a while all the same: a client whose connection is closed while
+        # it sends is told of a reset, not of the answer.
+        parts.clear()
+        if size > bytes_max + DISCARDED_BYTES_MAX:
+            break
+    if size > bytes_max:
+        raise TooLarge(f"The body is larger than {bytes_max} bytes.")
     return b"".join(parts)
 
 
