@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ REASON = "x" * 2000
 
 def test_a_stalled_reader_is_closed_and_slows_nobody(tmp_path: Path) -> None:
     """Of those who watch a busy debate, one stops reading: the others get every event, it is cut off."""
-    with served(tmp_path, demo_delay_s=60, ws_send_timeout_s=1) as server:
+    with served(tmp_path, demo_delay_s=60, ws_send_timeout_s=1) as server, ExitStack() as stack:
         debate_id = server.ask("/api/debates", {"topic": "Busy?", "agents": ["demo"], "rounds": 1}).json["id"]
-        stalled = a_stalled_reader(server, debate_id)
+        stalled = stack.enter_context(a_stalled_reader(server, debate_id))
         seen: list[list[int]] = [[] for _ in range(WATCHERS)]
         watchers = [threading.Thread(target=watch, args=(server, debate_id, numbers), daemon=True) for numbers in seen]
         for each in watchers:
