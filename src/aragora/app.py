@@ -180,6 +180,10 @@ async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Seq
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
             ready(Ports(*(each.getsockname()[1] for each in sockets)))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Everything is handed over; a signal more must not turn a clean end into a failed one.
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 async def _run(engine: Engine, server: Server) -> None:

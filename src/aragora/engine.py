@@ -6,7 +6,6 @@ given to the script, and only what is missing is asked. So a crash costs at most
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -71,7 +70,7 @@ class Engine:
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.metrics = metrics
         self.new_id = new_id
-        self._waiting: deque[str] = deque()
+        self._waiting: dict[str, None] = {}  # in order; a debate waits once, however often it is found
         self._running: dict[str, asyncio.Task[None]] = {}
         self._reserved = 0
         self._tasks: asyncio.TaskGroup | None = None
@@ -107,7 +106,7 @@ class Engine:
         """Queue every debate that was started and has not ended. They were accepted before, so no bound turns them away."""
         after = ""
         while page := await self.store.unfinished(after=after):
-            self._waiting.extend(debate_id for debate_id in page if debate_id not in self._running)
+            self._waiting |= dict.fromkeys(debate_id for debate_id in page if debate_id not in self._running)
             after = page[-1]
         if self._waiting:
             log.info("resuming debates", debates=len(self._waiting))
@@ -156,8 +155,7 @@ class Engine:
 
     async def resume(self, debate_id: str) -> None:
         """Run one debate that was broken off; for a process that does not run them all."""
-        if debate_id not in self._running and debate_id not in self._waiting:
-            self._enqueue(debate_id)
+        self._enqueue(debate_id)
 
     async def cancel(self, debate_id: str, detail: str = "") -> None:
         """End a debate now and stop its work. Raises Conflict when it has ended already."""
@@ -200,16 +198,17 @@ class Engine:
             self._reserved -= 1
 
     def _enqueue(self, debate_id: str) -> None:
-        self._waiting.append(debate_id)
+        # A start-up that looks for unfinished debates may find a new one before its creator gets here.
+        if debate_id not in self._running:
+            self._waiting[debate_id] = None
         self.bus.ring(debate_id)
         self._fill()
 
     def _fill(self) -> None:
         """Give free places to those who wait longest."""
         while self._tasks is not None and self._waiting and self.running < self.bounds.running_max and not self.stopping:
-            debate_id = self._waiting.popleft()
-            if debate_id in self._running:
-                continue
+            debate_id = next(iter(self._waiting))
+            del self._waiting[debate_id]
             task = self._tasks.create_task(self._keep_running(debate_id), name=f"debate {debate_id}")
             self._running[debate_id] = task
             task.add_done_callback(partial(self._left, debate_id))

@@ -100,6 +100,7 @@ def test_sigterm_hands_over(tmp_path: Path) -> None:
     assert set() == first.keys() & asked(server).keys()
     with served(tmp_path, demo_delay_s=30) as server:
         server.ask("/api/debates", BODY)
+        time.sleep(0.3)
         server.process.terminate()
         time.sleep(0.2)
         assert server.process.poll() is None
