@@ -50,7 +50,7 @@ def document(endpoints: Sequence[Endpoint]) -> bytes:
 def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dict[str, Any]:
     problem = {"content": {PROBLEM_JSON: {"schema": schema_of[Problem]}}}
     answer = endpoint.answer
-    content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {"schema": {"type": "string"}}}
+    content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {}}
     answers = {str(code): {"description": WORDS[code], **problem} for code in (*ALWAYS, *endpoint.errors)}
     for code in (endpoint.status, *endpoint.also):
         answers[str(code)] = {"description": WORDS[code]} if code == 204 else {"description": WORDS[code], "content": content}  # noqa: PLR2004 - no content
