@@ -133,14 +133,14 @@ class _Waiting:
         """What an error of the transport means at this moment."""
         match error:
             case aiohttp.ConnectionTimeoutError():
-                return Failed(Fault.TIMEOUT, "Waited too long for a connection.", again=True, blame=True)
+                return Failed(Fault.TIMEOUT, "Waited too long for a connection.", again=True, blame=True, charged=False)
             case TimeoutError():
                 fair = self._loop.time() - self._began >= self.patience.fair_s
                 return Failed(Fault.TIMEOUT, f"Waited too long for {self._for}.", blame=fair)
             case aiohttp.InvalidURL():
-                return Failed(Fault.UNAVAILABLE, "The address of this provider cannot be used.")
+                return Failed(Fault.UNAVAILABLE, "The address of this provider cannot be used.", charged=False)
             case aiohttp.ClientConnectorError():
-                return Failed(Fault.UNAVAILABLE, f"No connection: {_reason(error)}.", again=True, blame=True)
+                return Failed(Fault.UNAVAILABLE, f"No connection: {_reason(error)}.", again=True, blame=True, charged=False)
             case aiohttp.ClientPayloadError():
                 return Failed(Fault.TRUNCATED, "The connection was cut before the end of the reply.", again=True, blame=True)
         fault = Fault.TRUNCATED if self.handed else Fault.UNAVAILABLE
@@ -154,6 +154,7 @@ def _told(failed: Failed, secrets: tuple[str, ...], *, handed: bool) -> Failed:
         redact(failed.detail, secrets),
         again=failed.again and not handed,
         blame=failed.blame,
+        charged=failed.charged,
         retry_after_s=failed.retry_after_s,
     )
 

@@ -66,6 +66,7 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, *, now: dateti
         detail,
         again=status in AGAIN and not FUTILE & kinds,
         blame=status in BLAMED,
+        charged=False,
         retry_after_s=retry_after(headers, body, now),
     )
 

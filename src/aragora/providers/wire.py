@@ -97,15 +97,21 @@ class Wire(Protocol):
 
 
 class Failed(ProviderError):
-    """One call failed. `again`: the same call may be made again; `blame`: it speaks against the endpoint, not the request."""
+    """One call failed, and what that means for the next."""
 
     def __init__(
-        self, fault: Fault, detail: str, *, again: bool = False, blame: bool = False, retry_after_s: float | None = None
+        self,
+        fault: Fault,
+        detail: str,
+        *,
+        again: bool = False,
+        blame: bool = False,
+        charged: bool = True,
+        retry_after_s: float | None = None,
     ) -> None:
-        """Say why there is no answer, and what may be done about it."""
+        """`again`: the call may be repeated; `blame`: it speaks against the endpoint; `charged`: the vendor may want money."""
         super().__init__(fault, detail, retry_after_s=retry_after_s)
-        self.again = again
-        self.blame = blame
+        self.again, self.blame, self.charged = again, blame, charged
 
 
 # What each vendor's word for the end of a reply means; words that are not here are no end of an answer.

@@ -1,0 +1,124 @@
+"""One provider over HTTP: puts turns into calls, retries what is safe to retry, counts and pays. May import siblings."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from aragora.debate.context import tokens as estimated
+from aragora.debate.model import Fault
+from aragora.debate.prompts import schema
+from aragora.providers import Completion, OnText, Request
+from aragora.providers.client import Patience, Transport
+from aragora.providers.gate import Gate, Limits
+from aragora.providers.money import Price, usage_of, worst_usd
+from aragora.providers.wire import Ask, Endpoint, Failed, Reply, Wire
+
+ATTEMPTS_MAX = 3
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 8.0
+# What no schema was accepted as: the request cannot be right.
+REJECTED = ("HTTP 400", "HTTP 422")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a provider is asked."""
+
+    endpoint: Endpoint
+    patience: Patience
+    tokens_out_max: int
+    limits: Callable[[str], Limits]  # of a model
+    price: Callable[[str], Price | None]  # of a model; None: unknown
+
+
+class Remote:
+    """A provider reached over HTTP."""
+
+    def __init__(self, manner: Manner, wire: Wire, transport: Transport, *, random: Callable[[], float]) -> None:
+        """`random` gives numbers from 0 to 1, for pauses that do not fall together."""
+        self._manner, self._wire, self._transport, self._random = manner, wire, transport, random
+        self._gates: dict[str, Gate] = {}
+        self._schemaless: set[str] = set()  # models that were found to know no schemas
+
+    async def close(self) -> None:
+        """Nothing of its own: the transport is shared."""
+
+    def gate(self, model: str) -> Gate:
+        """The gate before a model."""
+        if model not in self._gates:
+            self._gates[model] = Gate(self._manner.limits(model), clock=asyncio.get_running_loop().time)
+        return self._gates[model]
+
+    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        """Answer whole, within the turn's deadline, however many calls that takes."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + request.timeout_s
+        attempt, held_usd = 1, 0.0
+        while True:
+            try:
+                completion = await self._once(request, ends - loop.time(), on_text)
+            except Failed as failed:
+                held_usd += failed.held_usd
+                failed.held_usd = held_usd
+                if self._learns_schemaless(request, failed):
+                    continue
+                pause_s = self.pause_s(failed, attempt)
+                if not failed.again or attempt >= ATTEMPTS_MAX or loop.time() + pause_s >= ends:
+                    raise
+                attempt += 1
+                await asyncio.sleep(pause_s)
+            else:
+                return replace(completion, usage=replace(completion.usage, held_usd=held_usd))
+
+    def pause_s(self, failed: Failed, attempt: int) -> float:
+        """How long to wait after a failure: what the vendor says, otherwise longer each time, and never twice the same."""
+        if failed.retry_after_s is not None:
+            return failed.retry_after_s
+        return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (attempt - 1)) * (0.5 + self._random() / 2)
+
+    async def _once(self, request: Request, left_s: float, on_text: OnText | None) -> Completion:
+        """Make one call, with money set aside for it and a place within the limits."""
+        if left_s <= 0:
+            raise Failed(Fault.TIMEOUT, "No time was left for a call.", charged=False)
+        ask, price = self._ask(request), self._manner.price(request.agent.model)
+        tokens_in = estimated(ask.system) + estimated(ask.user)
+        reserved_usd = request.budget.reserve(worst_usd(price, tokens_in, ask.tokens_out_max))
+        cost_usd = reserved_usd
+        try:
+            async with self.gate(ask.model).place(
+                request.debate_id, tokens=tokens_in + ask.tokens_out_max, patience_s=left_s
+            ) as place:
+                reply = await self._send(ask, left_s - place.waited_s, on_text)
+                place.counted = reply.tokens
+            usage = usage_of(price, reply.tokens)
+            cost_usd = reserved_usd if usage.cost_usd is None else usage.cost_usd
+            return Completion(text=reply.text, usage=usage)
+        except Failed as failed:
+            cost_usd = failed.held_usd = reserved_usd if failed.charged else 0.0
+            raise
+        finally:
+            request.budget.settle(reserved_usd, cost_usd)
+
+    async def _send(self, ask: Ask, left_s: float, on_text: OnText | None) -> Reply:
+        manner = self._manner
+        patience = replace(manner.patience, total_s=max(0.001, min(manner.patience.total_s, left_s)))
+        call = self._wire.call(manner.endpoint, ask, stream=on_text is not None)
+        secrets = (manner.endpoint.key, *manner.endpoint.headers.values())
+        return await self._transport.send(call, self._wire, patience=patience, secrets=secrets, on_text=on_text)
+
+    def _ask(self, request: Request) -> Ask:
+        agent, prompt = request.agent, request.prompt
+        wanted = self._manner.endpoint.schemas and agent.model not in self._schemaless
+        return Ask(
+            model=agent.model,
+            system=f"{prompt.system}\n\n{agent.persona}" if agent.persona else prompt.system,
+            user=prompt.user,
+            tokens_out_max=self._manner.tokens_out_max,
+            schema=schema(request.brief, request.turn) if wanted else None,
+        )
+
+    def _learns_schemaless(self, request: Request, failed: Failed) -> bool:
+        """Whether a refusal may be owed to the schema; then the model is never sent one again."""
+        if self._ask(request).schema is None or not failed.detail.startswith(REJECTED):
+            return False
+        self._schemaless.add(request.agent.model)
+        return True
