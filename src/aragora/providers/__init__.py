@@ -30,7 +30,7 @@ class Budget:
         self.limit_usd, self.spent_usd, self.reserved_usd = limit_usd, spent_usd, 0.0
 
     def reserve(self, worst_usd: float | None) -> float:
-        """Set aside what a call may cost at most; None: its price is unknown. Raises ProviderError where that passes the limit."""
+        """Set aside what a call may cost at most; None: price unknown. Raises ProviderError over the limit."""
         if self.limit_usd is None:
             return 0.0
         if worst_usd is None:

@@ -1,4 +1,4 @@
-"""What keeps calls to one model within bounds: pace, window, breaker and a fair queue. Pure: `now` is an argument. Imports nothing."""
+"""What keeps calls to one model within bounds: pace, window, breaker, fair queue. Pure: `now` is given. Imports nothing of ours."""
 
 from collections import OrderedDict, deque
 from typing import Generic, TypeVar

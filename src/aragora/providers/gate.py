@@ -43,7 +43,7 @@ class Place:
     waited_s: float
     probe: bool
     estimated: int  # tokens
-    counted: Tokens = Tokens()  # to be set by whoever made the call
+    counted: Tokens | None = None  # to be set by whoever made the call
 
 
 class Gate:
@@ -84,8 +84,9 @@ class Gate:
                 raise
             self.breaker.succeeded()
             self.window.grow()
-            if place.counted.read is not None and place.counted.written is not None:
-                self.tokens.correct(place.counted.read + place.counted.written - place.estimated)
+            counted = place.counted
+            if counted is not None and counted.read is not None and counted.written is not None:
+                self.tokens.correct(counted.read + counted.written - place.estimated)
         finally:
             self.window.end()
             self._pump()
@@ -116,7 +117,12 @@ class Gate:
             return
         held_s = self._wait_s(tokens)
         if held_s > patience_s:
-            raise Failed(Fault.RATE_LIMITED, f"The limits of this model leave no call for {held_s:.0f} s.", charged=False, retry_after_s=held_s)
+            raise Failed(
+                Fault.RATE_LIMITED,
+                f"The limits of this model leave no call for {held_s:.0f} s.",
+                charged=False,
+                retry_after_s=held_s,
+            )
         if self.waiting >= self._limits.waiting_max:
             raise Failed(Fault.RATE_LIMITED, "As many turns wait for this model as may.", charged=False, retry_after_s=1.0)
         ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
@@ -131,7 +137,9 @@ class Gate:
             self._lanes.drop(lane, ticket)
             self._pump()
             if isinstance(error, TimeoutError):
-                raise Failed(Fault.RATE_LIMITED, f"No place within the limits of this model in {patience_s:.0f} s.", charged=False) from error
+                raise Failed(
+                    Fault.RATE_LIMITED, f"No place within the limits of this model in {patience_s:.0f} s.", charged=False
+                ) from error
             raise
 
     def _wait_s(self, tokens: int) -> float:

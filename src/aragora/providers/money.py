@@ -90,6 +90,4 @@ def worst_usd(price: Price | None, tokens_in: int, tokens_out_max: int) -> float
 
 def usage_of(price: Price | None, tokens: Tokens) -> Usage:
     """What a turn used, as it is recorded."""
-    return Usage(
-        tokens_in=tokens.read, tokens_out=tokens.written, tokens_cached=tokens.cached, cost_usd=cost_usd(price, tokens)
-    )
+    return Usage(tokens_in=tokens.read, tokens_out=tokens.written, tokens_cached=tokens.cached, cost_usd=cost_usd(price, tokens))

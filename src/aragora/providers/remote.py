@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aragora.debate.context import tokens as estimated
 from aragora.debate.model import Fault
 from aragora.debate.prompts import schema
 from aragora.providers import Completion, OnText, Request
 from aragora.providers.client import Patience, Transport
-from aragora.providers.gate import Gate, Limits
-from aragora.providers.money import Price, usage_of, worst_usd
-from aragora.providers.wire import Ask, Endpoint, Failed, Reply, Wire
+from aragora.providers.endpoints import Source
+from aragora.providers.gate import Gate
+from aragora.providers.money import usage_of, worst_usd
+from aragora.providers.wire import Ask, Failed, Reply, Wire
 
 ATTEMPTS_MAX = 3
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 8.0
@@ -19,23 +20,14 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 8.0
 REJECTED = ("HTTP 400", "HTTP 422")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How a provider is asked."""
-
-    endpoint: Endpoint
-    patience: Patience
-    tokens_out_max: int
-    limits: Callable[[str], Limits]  # of a model
-    price: Callable[[str], Price | None]  # of a model; None: unknown
-
-
 class Remote:
     """A provider reached over HTTP."""
 
-    def __init__(self, manner: Manner, wire: Wire, transport: Transport, *, random: Callable[[], float]) -> None:
+    def __init__(self, source: Source, wire: Wire, transport: Transport, *, random: Callable[[], float]) -> None:
         """`random` gives numbers from 0 to 1, for pauses that do not fall together."""
-        self._manner, self._wire, self._transport, self._random = manner, wire, transport, random
+        self._source, self._wire, self._transport, self._random = source, wire, transport, random
+        table = source.table
+        self._patience = Patience(connect_s=table.connect_s, first_token_s=table.first_token_s, idle_s=table.idle_s)
         self._gates: dict[str, Gate] = {}
         self._schemaless: set[str] = set()  # models that were found to know no schemas
 
@@ -45,7 +37,7 @@ class Remote:
     def gate(self, model: str) -> Gate:
         """The gate before a model."""
         if model not in self._gates:
-            self._gates[model] = Gate(self._manner.limits(model), clock=asyncio.get_running_loop().time)
+            self._gates[model] = Gate(self._source.limits(model), clock=asyncio.get_running_loop().time)
         return self._gates[model]
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
@@ -73,13 +65,14 @@ class Remote:
         """How long to wait after a failure: what the vendor says, otherwise longer each time, and never twice the same."""
         if failed.retry_after_s is not None:
             return failed.retry_after_s
-        return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (attempt - 1)) * (0.5 + self._random() / 2)
+        longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (attempt - 1))
+        return longest_s * (1 + self._random()) / 2
 
     async def _once(self, request: Request, left_s: float, on_text: OnText | None) -> Completion:
         """Make one call, with money set aside for it and a place within the limits."""
         if left_s <= 0:
             raise Failed(Fault.TIMEOUT, "No time was left for a call.", charged=False)
-        ask, price = self._ask(request), self._manner.price(request.agent.model)
+        ask, price = self._ask(request), self._source.price(request.agent.model)
         tokens_in = estimated(ask.system) + estimated(ask.user)
         reserved_usd = request.budget.reserve(worst_usd(price, tokens_in, ask.tokens_out_max))
         cost_usd = reserved_usd
@@ -99,20 +92,20 @@ class Remote:
             request.budget.settle(reserved_usd, cost_usd)
 
     async def _send(self, ask: Ask, left_s: float, on_text: OnText | None) -> Reply:
-        manner = self._manner
-        patience = replace(manner.patience, total_s=max(0.001, min(manner.patience.total_s, left_s)))
-        call = self._wire.call(manner.endpoint, ask, stream=on_text is not None)
-        secrets = (manner.endpoint.key, *manner.endpoint.headers.values())
+        endpoint = self._source.endpoint
+        patience = replace(self._patience, total_s=max(left_s, 0.001))
+        call = self._wire.call(endpoint, ask, stream=on_text is not None)
+        secrets = (endpoint.key, *endpoint.headers.values())
         return await self._transport.send(call, self._wire, patience=patience, secrets=secrets, on_text=on_text)
 
     def _ask(self, request: Request) -> Ask:
         agent, prompt = request.agent, request.prompt
-        wanted = self._manner.endpoint.schemas and agent.model not in self._schemaless
+        wanted = self._source.endpoint.schemas and agent.model not in self._schemaless
         return Ask(
             model=agent.model,
             system=f"{prompt.system}\n\n{agent.persona}" if agent.persona else prompt.system,
             user=prompt.user,
-            tokens_out_max=self._manner.tokens_out_max,
+            tokens_out_max=self._source.table.tokens_out_max,
             schema=schema(request.brief, request.turn) if wanted else None,
         )
 

@@ -33,6 +33,7 @@ class Endpoint:
     path: str = "/chat/completions"  # of the OpenAI wire, under `base_url`
     tokens_field: str = "max_tokens"  # of the OpenAI wire: what it calls its bound on the reply
     asks_usage: bool = True  # of the OpenAI wire: whether usage must be asked for in a stream
+    keyless: bool = False  # whether it is asked without a key
     schemas: bool = False  # whether it can promise a reply that follows a JSON schema
 
 
