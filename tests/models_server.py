@@ -66,13 +66,29 @@ class Server:
     pace_s: float = 0.0  # between the pieces of a stream
     calls: Counter[str] = field(default_factory=Counter)
     seen: list[dict[str, object]] = field(default_factory=list)
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def stop(self) -> None:
+        """Hang up on everybody."""
+        tasks = [*self.serving]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await asyncio.sleep(0)  # lets the loop close what was aborted
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, in turn."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._one(reader, writer):
+                    pass
+        finally:
+            self.serving.discard(task)
+            writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -224,7 +240,7 @@ def error_body(wire: str, status: int, message: str) -> dict[str, object]:
     if wire == "gemini":
         word = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 401: "UNAUTHENTICATED"}.get(status, "INTERNAL")
         return {"error": {"code": status, "message": message, "status": word}}
-    return {"error": {"message": message, "type": "server_error", "code": None, "param": None}}
+    return {"error": {"message": message, "type": "server_error", "code": status, "param": None}}
 
 
 def failing(status: int, reason: str, headers: str = "") -> Callable[[Asked], Awaitable[None]]:
@@ -359,7 +375,10 @@ def ending(words: dict[str, str]) -> Callable[[Asked], Awaitable[None]]:
 
 async def no_schema(asked: Asked) -> None:
     """Refuse requests that ask for a schema, as older models do; answer the others."""
-    wants = "schema" in json.dumps({name: value for name, value in asked.body.items() if name not in ("messages", "contents")})
+    wants = (
+        "schema"
+        in json.dumps({name: value for name, value in asked.body.items() if name not in ("messages", "contents")}).lower()
+    )
     await (failing(400, "Bad Request")(asked) if wants else whole(asked, pieces_for(asked.body)))
 
 
@@ -384,7 +403,7 @@ FAULTS: dict[str, Callable[[Asked], Awaitable[None]]] = {
     "huge": huge,
     "length": ending(LENGTH),
     "refusal": ending(REFUSAL),
-    "no-schema": no_schema,
+    "plain-only": no_schema,
 }
 
 
@@ -394,7 +413,10 @@ async def running(*, pace_s: float = 0.0) -> AsyncIterator[tuple[Server, str]]:
     server = Server(pace_s=pace_s)
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        yield server, f"http://127.0.0.1:{port}"
+        try:
+            yield server, f"http://127.0.0.1:{port}"
+        finally:
+            await server.stop()
 
 
 async def main(pace_s: float) -> None:

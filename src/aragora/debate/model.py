@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
 
 
 class Phase(StrEnum):
@@ -78,7 +81,7 @@ class Brief:
     seed: int = 0  # fixes the order in which peers are shown, and the demo agents
     history_rounds_max: int = 5  # rounds of history a seat is shown
     context_tokens_max: int = 8000  # estimated tokens of history a seat is shown
-    max_cost_usd: float | None = None  # a call that might pass it is not made; None: no limit
+    cost_usd_max: float | None = None  # what the debate may cost: a call that might pass it is not made
 
     @property
     def quorum_needed(self) -> int:
@@ -94,7 +97,21 @@ class Usage:
     tokens_out: int | None = None
     tokens_cached: int | None = None  # of `tokens_in`, those that the vendor had in its cache
     cost_usd: float | None = None
-    held_usd: float = 0.0  # what failed calls of this turn may have cost at most; counts against the debate's limit
+    held_usd: float = 0.0  # what calls of unknown cost may have cost at most; counts against the debate's limit
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together. Unknown and something is unknown."""
+        return Usage(
+            tokens_in=_plus(self.tokens_in, other.tokens_in),
+            tokens_out=_plus(self.tokens_out, other.tokens_out),
+            tokens_cached=_plus(self.tokens_cached, other.tokens_cached),
+            cost_usd=_plus(self.cost_usd, other.cost_usd),
+            held_usd=self.held_usd + other.held_usd,
+        )
+
+
+def _plus(one: N | None, other: N | None) -> N | None:
+    return None if one is None or other is None else one + other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class Budget:
     def reserve(self, worst_usd: float | None) -> float:
         """Set aside what a call may cost at most; None: price unknown. Raises ProviderError over the limit."""
         if self.limit_usd is None:
-            return 0.0
+            return worst_usd or 0.0
         if worst_usd is None:
             raise ProviderError(Fault.BUDGET, "This debate has a cost limit, and the price of this model is not known.")
         left_usd = self.limit_usd - self.spent_usd - self.reserved_usd
@@ -44,7 +44,8 @@ class Budget:
 
     def settle(self, reserved_usd: float, cost_usd: float) -> None:
         """A reserved call is over, and cost this."""
-        self.reserved_usd -= reserved_usd
+        if self.limit_usd is not None:
+            self.reserved_usd -= reserved_usd
         self.spent_usd += cost_usd
 
 
@@ -93,4 +94,4 @@ class ProviderError(AragoraError):
         super().__init__(detail, retry_after_s=retry_after_s)
         self.fault = fault
         self.detail = detail
-        self.held_usd = 0.0  # what the failed calls may have cost; the vendor alone knows
+        self.usage = Usage()  # what the failed calls used, as far as anybody but the vendor can know

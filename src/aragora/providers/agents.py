@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from random import random
+from random import uniform
 from typing import TYPE_CHECKING, cast
 
+from aragora.debate.costs import NOTHING
 from aragora.debate.model import StandIn
 from aragora.errors import Invalid
 from aragora.providers import Agent, Completion, OnText, Provider, ProviderError, Request
@@ -25,13 +26,20 @@ WIRES = {
 }
 
 
+def pause_share() -> float:
+    """Between half and all of the longest pause, so that retries of many turns do not fall together."""
+    return uniform(0.5, 1.0)  # noqa: S311 -- no secret depends on it
+
+
 class Agents:
     """The agents that this installation can ask."""
 
-    def __init__(self, *, demo_delay_s: float, catalogue: Catalogue | None = None, random: Callable[[], float] = random) -> None:
-        """`demo_delay_s` is how long a demo agent takes for a turn; `random` spreads the pauses between retries."""
+    def __init__(
+        self, *, demo_delay_s: float, catalogue: Catalogue | None = None, jitter: Callable[[], float] = pause_share
+    ) -> None:
+        """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry."""
         self.catalogue = catalogue or Catalogue()
-        self._random = random
+        self._jitter = jitter
         self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s)}
         self._transport: Transport | None = None
 
@@ -67,7 +75,7 @@ class Agents:
         ends = loop.time() + request.timeout_s
         names = request.agent.fallback
         first: ProviderError | None = None
-        held_usd, handed = 0.0, False
+        lost, handed = NOTHING, False
 
         def hand(text: str) -> None:
             nonlocal handed
@@ -83,14 +91,13 @@ class Agents:
             try:
                 completion = await self._provider(agent).complete(replace(request, agent=agent, timeout_s=share_s), follow)
             except ProviderError as error:
-                held_usd += error.held_usd
+                lost += error.usage
                 first = first or error
                 continue
-            usage = replace(completion.usage, held_usd=completion.usage.held_usd + held_usd)
             stand_in = StandIn(agent=agent.name, fault=first.fault, detail=first.detail) if first else None
-            return replace(completion, usage=usage, stand_in=stand_in)
+            return replace(completion, usage=completion.usage + lost, stand_in=stand_in)
         assert first is not None
-        first.held_usd = held_usd
+        first.usage = lost
         raise first
 
     def _provider(self, agent: Agent) -> Provider:
@@ -103,7 +110,7 @@ class Agents:
     def _remote(self, source: Source) -> Provider:
         from aragora.providers.remote import Remote  # noqa: PLC0415 -- aiohttp is for those who ask real models
 
-        return Remote(source, self._wire(source), self.transport, random=self._random)
+        return Remote(source, self._wire(source), self.transport, jitter=self._jitter)
 
     def _wire(self, source: Source) -> "Wire":
         return cast("Wire", import_module(WIRES[source.endpoint.wire]))

@@ -52,10 +52,12 @@ class Transport:
         waiting = _Waiting(patience)
         try:
             return await self._exchange(call, wire, waiting, on_text)
-        except Failed as failed:
-            raise _told(failed, secrets, handed=waiting.handed) from failed.__cause__
+        except Failed as error:
+            failed = error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise _told(waiting.failure(error), secrets, handed=waiting.handed) from error
+            failed = waiting.failure(error)
+        # Raised here and not above, so that no traceback leads to an error that quotes a key.
+        raise _told(failed, secrets, handed=waiting.handed)
 
     async def _exchange(self, call: Call, wire: Wire, waiting: "_Waiting", on_text: OnText | None) -> Reply:
         patience = waiting.patience
@@ -71,7 +73,7 @@ class Transport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 raise refused(response.status, headers, body, now=self._utcnow())
             if on_text is None:
-                return wire.whole(await _all(response.content))
+                return wire.whole(await _whole(response.content))
             return await self._follow(response.content, wire.reading(), waiting, on_text)
 
     async def _follow(self, content: aiohttp.StreamReader, reading: Reading, waiting: "_Waiting", on_text: OnText) -> Reply:
@@ -169,8 +171,10 @@ def _too_long() -> Failed:
     return Failed(Fault.MALFORMED, f"The reply is longer than {REPLY_BYTES_MAX} bytes.", blame=True)
 
 
-async def _all(content: aiohttp.StreamReader) -> bytes:
+async def _whole(content: aiohttp.StreamReader) -> bytes:
     body = await _head(content, REPLY_BYTES_MAX + 1)
+    if not body:
+        raise Failed(Fault.TRUNCATED, "The reply ended before it began.", again=True, blame=True)
     if len(body) > REPLY_BYTES_MAX:
         raise _too_long()
     return body

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from math import isfinite
 
 import msgspec
@@ -15,6 +16,7 @@ DETAIL_CHARS_MAX = 400
 RETRY_AFTER_S_MAX = 86_400.0
 HIDDEN = "[redacted]"
 TOO_MANY = 429
+STATUS_DIGITS = 3
 # What keys look like, for those that come back in another form than the one they were sent in.
 KEYS = re.compile(r"\b(?:sk|gsk|xai|AIza|pk|rk|key|Bearer)[-_ ]?[A-Za-z0-9*_.\-]{12,}|\bAIza[A-Za-z0-9*_\-]{8,}", re.ASCII)
 MARKUP = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
@@ -74,7 +76,9 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, *, now: dateti
 def broken(body: bytes) -> Failed:
     """The failure that an error inside a stream, or in a reply that called itself a success, stands for."""
     message, kinds = words(body)
-    fault = next((KINDS[kind] for kind in kinds if kind in KINDS), Fault.UNAVAILABLE)
+    statuses = (STATUSES.get(int(kind)) for kind in kinds if kind.isdecimal() and len(kind) == STATUS_DIGITS)
+    named = (KINDS[kind] for kind in kinds if kind in KINDS)
+    fault = next(chain(named, filter(None, statuses)), Fault.UNAVAILABLE)
     vendor = fault in (Fault.UNAVAILABLE, Fault.OVERLOADED, Fault.TIMEOUT)
     again = (vendor or fault is Fault.RATE_LIMITED) and not FUTILE & kinds
     return Failed(fault, message or "The vendor reported an error.", again=again, blame=vendor)

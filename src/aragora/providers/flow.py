@@ -1,4 +1,4 @@
-"""What keeps calls to one model within bounds: pace, window, breaker, fair queue. Pure: `now` is given. Imports nothing of ours."""
+"""What keeps calls to one model within bounds: pace, window, breaker, fair queue. Pure: `now` is given. Imports no sibling."""
 
 from collections import OrderedDict, deque
 from typing import Generic, TypeVar

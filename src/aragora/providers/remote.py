@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from aragora.debate.context import tokens as estimated
-from aragora.debate.model import Fault
-from aragora.debate.prompts import schema
+from aragora.debate.costs import NOTHING
+from aragora.debate.forms import schema
+from aragora.debate.model import Fault, Usage
 from aragora.providers import Completion, OnText, Request
 from aragora.providers.client import Patience, Transport
 from aragora.providers.endpoints import Source
@@ -23,9 +24,9 @@ REJECTED = ("HTTP 400", "HTTP 422")
 class Remote:
     """A provider reached over HTTP."""
 
-    def __init__(self, source: Source, wire: Wire, transport: Transport, *, random: Callable[[], float]) -> None:
-        """`random` gives numbers from 0 to 1, for pauses that do not fall together."""
-        self._source, self._wire, self._transport, self._random = source, wire, transport, random
+    def __init__(self, source: Source, wire: Wire, transport: Transport, *, jitter: Callable[[], float]) -> None:
+        """`jitter` says which share of the longest pause is made before a retry."""
+        self._source, self._wire, self._transport, self._jitter = source, wire, transport, jitter
         table = source.table
         self._patience = Patience(connect_s=table.connect_s, first_token_s=table.first_token_s, idle_s=table.idle_s)
         self._gates: dict[str, Gate] = {}
@@ -44,13 +45,13 @@ class Remote:
         """Answer whole, within the turn's deadline, however many calls that takes."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + request.timeout_s
-        attempt, held_usd = 1, 0.0
+        attempt, lost = 1, NOTHING
         while True:
             try:
                 completion = await self._once(request, ends - loop.time(), on_text)
             except Failed as failed:
-                held_usd += failed.held_usd
-                failed.held_usd = held_usd
+                lost += failed.usage
+                failed.usage = lost
                 if self._learns_schemaless(request, failed):
                     continue
                 pause_s = self.pause_s(failed, attempt)
@@ -59,14 +60,13 @@ class Remote:
                 attempt += 1
                 await asyncio.sleep(pause_s)
             else:
-                return replace(completion, usage=replace(completion.usage, held_usd=held_usd))
+                return replace(completion, usage=completion.usage + lost)
 
     def pause_s(self, failed: Failed, attempt: int) -> float:
         """How long to wait after a failure: what the vendor says, otherwise longer each time, and never twice the same."""
         if failed.retry_after_s is not None:
             return failed.retry_after_s
-        longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (attempt - 1))
-        return longest_s * (1 + self._random()) / 2
+        return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (attempt - 1)) * self._jitter()
 
     async def _once(self, request: Request, left_s: float, on_text: OnText | None) -> Completion:
         """Make one call, with money set aside for it and a place within the limits."""
@@ -74,22 +74,25 @@ class Remote:
             raise Failed(Fault.TIMEOUT, "No time was left for a call.", charged=False)
         ask, price = self._ask(request), self._source.price(request.agent.model)
         tokens_in = estimated(ask.system) + estimated(ask.user)
-        reserved_usd = request.budget.reserve(worst_usd(price, tokens_in, ask.tokens_out_max))
-        cost_usd = reserved_usd
+        worst = worst_usd(price, tokens_in, ask.tokens_out_max)
+        reserved_usd = request.budget.reserve(worst)
+        # Whatever ends this call without its cost being known, cancellation too, may have cost the worst.
+        unknown = Usage(cost_usd=None if worst is None else 0.0, held_usd=worst or 0.0)
+        usage = unknown
         try:
             async with self.gate(ask.model).place(
                 request.debate_id, tokens=tokens_in + ask.tokens_out_max, patience_s=left_s
             ) as place:
                 reply = await self._send(ask, left_s - place.waited_s, on_text)
                 place.counted = reply.tokens
-            usage = usage_of(price, reply.tokens)
-            cost_usd = reserved_usd if usage.cost_usd is None else usage.cost_usd
+            counted = usage_of(price, reply.tokens)
+            usage = counted if counted.cost_usd is not None else replace(counted, cost_usd=unknown.cost_usd, held_usd=unknown.held_usd)
             return Completion(text=reply.text, usage=usage)
         except Failed as failed:
-            cost_usd = failed.held_usd = reserved_usd if failed.charged else 0.0
+            failed.usage = usage = unknown if failed.charged else NOTHING
             raise
         finally:
-            request.budget.settle(reserved_usd, cost_usd)
+            request.budget.settle(reserved_usd, (usage.cost_usd or 0.0) + usage.held_usd)
 
     async def _send(self, ask: Ask, left_s: float, on_text: OnText | None) -> Reply:
         endpoint = self._source.endpoint
