@@ -39,9 +39,7 @@ def _cost(seat: str, used: Sequence[Usage]) -> Cost:
     total = NOTHING
     for usage in used:
         total += usage
-    return Cost(
-        seat=seat, tokens_in=total.tokens_in, tokens_out=total.tokens_out, usd=total.cost_usd, held_usd=total.held_usd
-    )
+    return Cost(seat=seat, tokens_in=total.tokens_in, tokens_out=total.tokens_out, usd=total.cost_usd, held_usd=total.held_usd)
 
 
 def spent_usd(heard: Iterable[Message]) -> float:

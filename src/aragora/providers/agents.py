@@ -1,6 +1,7 @@
 """Which agents there are, and how one of them is asked. May import its siblings and `debate`."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -99,6 +100,16 @@ class Agents:
         assert first is not None
         first.usage = lost
         raise first
+
+    def worst_usd(self, request: Request) -> float | None:
+        """What the next call for a turn may cost at most; None: its price is unknown."""
+        return self._provider(request.agent).worst_usd(request)
+
+    def provider_of(self, name: str) -> str:
+        """The provider behind an agent's name; `unknown` where there is no such agent."""
+        with contextlib.suppress(Invalid):
+            return self.find(name).provider
+        return "unknown"
 
     def _provider(self, agent: Agent) -> Provider:
         """The provider of an agent, made when it is first asked."""

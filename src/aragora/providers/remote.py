@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from aragora.debate.context import tokens as estimated
 from aragora.debate.costs import NOTHING
 from aragora.debate.forms import schema
 from aragora.debate.model import Fault, Usage
@@ -68,25 +67,32 @@ class Remote:
             return failed.retry_after_s
         return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (attempt - 1)) * self._jitter()
 
+    def worst_usd(self, request: Request) -> float | None:
+        """What one call may cost at most."""
+        ask = self._ask(request)
+        return worst_usd(self._source.price(ask.model), ask.tokens_in, ask.tokens_out_max)
+
     async def _once(self, request: Request, left_s: float, on_text: OnText | None) -> Completion:
         """Make one call, with money set aside for it and a place within the limits."""
         if left_s <= 0:
             raise Failed(Fault.TIMEOUT, "No time was left for a call.", charged=False)
-        ask, price = self._ask(request), self._source.price(request.agent.model)
-        tokens_in = estimated(ask.system) + estimated(ask.user)
-        worst = worst_usd(price, tokens_in, ask.tokens_out_max)
+        ask, price, worst = self._ask(request), self._source.price(request.agent.model), self.worst_usd(request)
         reserved_usd = request.budget.reserve(worst)
         # Whatever ends this call without its cost being known, cancellation too, may have cost the worst.
         unknown = Usage(cost_usd=None if worst is None else 0.0, held_usd=worst or 0.0)
         usage = unknown
         try:
             async with self.gate(ask.model).place(
-                request.debate_id, tokens=tokens_in + ask.tokens_out_max, patience_s=left_s
+                request.debate_id, tokens=ask.tokens_in + ask.tokens_out_max, patience_s=left_s
             ) as place:
                 reply = await self._send(ask, left_s - place.waited_s, on_text)
                 place.counted = reply.tokens
             counted = usage_of(price, reply.tokens)
-            usage = counted if counted.cost_usd is not None else replace(counted, cost_usd=unknown.cost_usd, held_usd=unknown.held_usd)
+            usage = (
+                counted
+                if counted.cost_usd is not None
+                else replace(counted, cost_usd=unknown.cost_usd, held_usd=unknown.held_usd)
+            )
             return Completion(text=reply.text, usage=usage)
         except Failed as failed:
             failed.usage = usage = unknown if failed.charged else NOTHING

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aragora.debate.context import tokens
 from aragora.debate.model import Fault
 from aragora.providers import ProviderError
 
@@ -19,6 +20,11 @@ class Ask:
     user: str
     tokens_out_max: int
     schema: Schema | None = None  # the JSON that the reply must be, where the endpoint can promise that
+
+    @property
+    def tokens_in(self) -> int:
+        """An estimate of how many tokens the model reads."""
+        return tokens(self.system) + tokens(self.user)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
