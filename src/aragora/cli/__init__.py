@@ -135,7 +135,7 @@ def debate(
     loaded = _settings(data_dir=data_dir)
     show = watch.shower(as_json=as_json, plain=plain)
     asked = {name: value for name, value in given.items() if value is not None}
-    session = watch.Session(loaded.settings, show)
+    session = watch.Session(loaded, show)
     try:
         outcome = _run(session.hold(resume, topic=topic, **asked))
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from aragora import app
 from aragora.api import Parts
 from aragora.api.answers import ranking_of, row_of
 from aragora.cli.terminal import Lines, table
-from aragora.config import Settings
+from aragora.config import Loaded, Settings
 from aragora.debate.model import Outcome
 from aragora.errors import Conflict
 
@@ -48,14 +48,14 @@ def shower(*, as_json: bool, plain: bool) -> Shower:
 class Session:
     """One debate held by this process."""
 
-    def __init__(self, settings: Settings, shows: Shower) -> None:
+    def __init__(self, loaded: Loaded, shows: Shower) -> None:
         """`debate_id` is known once the debate is stored, and stays so when it is interrupted."""
-        self._settings, self._shows = settings, shows
+        self._loaded, self._shows = loaded, shows
         self.debate_id = ""
 
     async def hold(self, resume: str | None, **asked: object) -> Outcome:
         """Hold a new debate, or go on with one that was broken off; returns when it has ended."""
-        async with app.open_parts(self._settings) as parts, asyncio.TaskGroup() as tasks:
+        async with app.open_parts(self._loaded) as parts, asyncio.TaskGroup() as tasks:
             if resume is None:
                 self.debate_id = await parts.engine.create(app.brief(parts, **asked))
             else:

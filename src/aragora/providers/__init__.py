@@ -78,10 +78,6 @@ class Provider(Protocol):
         """Answer whole. With `on_text`, hand over each piece as it arrives as well. Raises ProviderError; safe to cancel."""
         ...
 
-    def worst_usd(self, request: Request, /) -> float | None:
-        """What the next call for a turn may cost at most; None: its price is unknown."""
-        ...
-
     async def close(self) -> None:
         """Give back connections."""
         ...

@@ -8,16 +8,18 @@ from importlib import import_module
 from random import uniform
 from typing import TYPE_CHECKING, cast
 
+from aragora.debate.context import tokens
 from aragora.debate.costs import NOTHING
 from aragora.debate.model import StandIn
 from aragora.errors import Invalid
 from aragora.providers import Agent, Completion, OnText, Provider, ProviderError, Request
 from aragora.providers.demo import VARIANTS, Demo
 from aragora.providers.endpoints import MODEL, Catalogue, Source, variable
+from aragora.providers.money import cost_usd, worst_usd
+from aragora.providers.wire import Patience, Tokens, Wire
 
 if TYPE_CHECKING:
     from aragora.providers.client import Transport
-    from aragora.providers.wire import Wire
 
 # The module of each wire, imported when a provider that speaks it is first asked.
 WIRES = {
@@ -25,6 +27,8 @@ WIRES = {
     "anthropic": "aragora.providers.anthropic",
     "gemini": "aragora.providers.gemini",
 }
+
+LOOK = Patience(connect_s=5.0, total_s=10.0)
 
 
 def pause_share() -> float:
@@ -103,13 +107,31 @@ class Agents:
 
     def worst_usd(self, request: Request) -> float | None:
         """What the next call for a turn may cost at most; None: its price is unknown."""
-        return self._provider(request.agent).worst_usd(request)
+        return self.quote(request.agent, tokens(request.prompt.system) + tokens(request.prompt.user), None)
+
+    def quote(self, agent: Agent, tokens_in: int, tokens_out: int | None) -> float | None:
+        """US dollars of a call of so many tokens; with `tokens_out` None, at its worst. None: unknown."""
+        source = self.catalogue.sources.get(agent.provider)
+        if source is None:
+            return 0.0
+        price = source.price(agent.model)
+        if tokens_out is None:
+            return worst_usd(price, tokens_in, source.table.tokens_out_max)
+        return cost_usd(price, Tokens(read=tokens_in, written=tokens_out))
 
     def provider_of(self, name: str) -> str:
         """The provider behind an agent's name; `unknown` where there is no such agent."""
         with contextlib.suppress(Invalid):
             return self.find(name).provider
         return "unknown"
+
+    async def models(self, source: Source) -> Sequence[str]:
+        """The models that a provider says it has: proof that the address and the key are right. Raises ProviderError."""
+        wire, endpoint = self._wire(source), source.endpoint
+        body = await self.transport.fetch(
+            wire.listing(endpoint), patience=LOOK, secrets=(endpoint.key, *endpoint.headers.values())
+        )
+        return wire.models(body)
 
     def _provider(self, agent: Agent) -> Provider:
         """The provider of an agent, made when it is first asked."""

@@ -1,12 +1,13 @@
 """The Anthropic messages wire. May import siblings."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import broken
-from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished
+from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished, names
 
 T = TypeVar("T")
 VERSION = "2023-06-01"
@@ -61,10 +62,23 @@ def call(endpoint: Endpoint, ask: Ask, *, stream: bool) -> Call:
         body["stream"] = True
     if ask.schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": ask.schema}}
+    url = endpoint.base_url.rstrip("/") + "/v1/messages"
+    return Call(url=url, headers=_headers(endpoint), body=msgspec.json.encode(body))
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
     headers = {"Content-Type": "application/json", "anthropic-version": VERSION} | dict(endpoint.headers)
-    if endpoint.key:
-        headers["x-api-key"] = endpoint.key
-    return Call(url=endpoint.base_url.rstrip("/") + "/v1/messages", headers=headers, body=msgspec.json.encode(body))
+    return headers | {"x-api-key": endpoint.key} if endpoint.key else headers
+
+
+def listing(endpoint: Endpoint) -> Call:
+    """Ask which models there are."""
+    return Call(url=endpoint.base_url.rstrip("/") + "/v1/models?limit=1000", headers=_headers(endpoint))
+
+
+def models(body: bytes) -> Sequence[str]:
+    """Read which models there are."""
+    return names(body, "data", "id")
 
 
 def whole(body: bytes) -> Reply:

@@ -4,9 +4,10 @@ Imported only when a real provider is used: aiohttp costs 30 MB that a demo serv
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import aiohttp
 
@@ -14,22 +15,14 @@ from aragora.debate.model import Fault
 from aragora.providers import OnText
 from aragora.providers.faults import redact, refused
 from aragora.providers.sse import Events
-from aragora.providers.wire import Call, Failed, Reading, Reply, Wire
+from aragora.providers.wire import Call, Failed, Patience, Reading, Reply, Wire
 
 REPLY_BYTES_MAX = 8 * 2**20
 REFUSAL_BYTES_MAX = 64 * 2**10
 OK = 200
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, in seconds: for a connection, for the first piece of text, between pieces, and in all."""
-
-    connect_s: float = 10.0
-    first_token_s: float = 60.0
-    idle_s: float = 30.0
-    total_s: float = 120.0
-    fair_s: float = 5.0  # a call that was given less time than this says nothing about its endpoint
+T = TypeVar("T")
+Secrets = tuple[str, ...]
 
 
 class Transport:
@@ -45,36 +38,38 @@ class Transport:
         """Close every connection."""
         await self._session.close()
 
-    async def send(
-        self, call: Call, wire: Wire, *, patience: Patience, secrets: tuple[str, ...], on_text: OnText | None
-    ) -> Reply:
+    async def send(self, call: Call, wire: Wire, *, patience: Patience, secrets: Secrets, on_text: OnText | None) -> Reply:
         """Make one call. Raises Failed, whatever goes wrong; nothing is tried twice."""
-        waiting = _Waiting(patience)
-        try:
-            return await self._exchange(call, wire, waiting, on_text)
-        except Failed as error:
-            failed = error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            failed = waiting.failure(error)
-        # Raised here and not above, so that no traceback leads to an error that quotes a key.
-        raise _told(failed, secrets, handed=waiting.handed)
+        waiting = _Waiting(patience, streamed=on_text is not None)
+        return await _guarded(self._exchange(call, wire, waiting, on_text), waiting, secrets)
+
+    async def fetch(self, call: Call, *, patience: Patience, secrets: Secrets) -> bytes:
+        """Read one document. Raises Failed."""
+        waiting = _Waiting(patience, streamed=False)
+        return await _guarded(self._document(call, waiting), waiting, secrets)
 
     async def _exchange(self, call: Call, wire: Wire, waiting: "_Waiting", on_text: OnText | None) -> Reply:
-        patience = waiting.patience
-        timeout = aiohttp.ClientTimeout(total=None, connect=patience.connect_s)
-        async with (
-            waiting.scope(streamed=on_text is not None),
-            self._session.post(
-                call.url, data=call.body, headers=dict(call.headers), timeout=timeout, allow_redirects=False
-            ) as response,
-        ):
-            if response.status != OK:
-                body = await _head(response.content, REFUSAL_BYTES_MAX)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                raise refused(response.status, headers, body, now=self._utcnow())
+        async with waiting.scope, self._open("POST", call, waiting) as response:
+            await self._check(response)
             if on_text is None:
                 return wire.whole(await _whole(response.content))
             return await self._follow(response.content, wire.reading(), waiting, on_text)
+
+    async def _document(self, call: Call, waiting: "_Waiting") -> bytes:
+        async with waiting.scope, self._open("GET", call, waiting) as response:
+            await self._check(response)
+            return await _whole(response.content)
+
+    def _open(self, method: str, call: Call, waiting: "_Waiting") -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(total=None, connect=waiting.patience.connect_s)
+        headers = dict(call.headers)
+        return self._session.request(method, call.url, data=call.body, headers=headers, timeout=timeout, allow_redirects=False)
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != OK:
+            body = await _head(response.content, REFUSAL_BYTES_MAX)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            raise refused(response.status, headers, body, now=self._utcnow())
 
     async def _follow(self, content: aiohttp.StreamReader, reading: Reading, waiting: "_Waiting", on_text: OnText) -> Reply:
         events, size = Events(), 0
@@ -97,22 +92,14 @@ class Transport:
 class _Waiting:
     """Which of the deadlines is running."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, *, streamed: bool) -> None:
         self.patience = patience
         self.handed = False  # whether a piece of text was handed on: from then on the call may not be repeated
         self._loop = asyncio.get_running_loop()
         self._began = self._set = self._loop.time()
-        self._scope = asyncio.Timeout(None)
-        self._for = "the whole reply"
-
-    def scope(self, *, streamed: bool) -> asyncio.Timeout:
-        """The time within which all must happen."""
-        first_s = self.patience.total_s
-        if streamed:
-            self._for = "the first token"
-            first_s = min(first_s, self.patience.first_token_s)
-        self._scope = asyncio.timeout_at(self._began + first_s)
-        return self._scope
+        self._for = "the first token" if streamed else "the whole reply"
+        first_s = min(patience.total_s, patience.first_token_s) if streamed else patience.total_s
+        self.scope = asyncio.timeout_at(self._began + first_s)  # the time within which all must happen
 
     def heard(self) -> None:
         """Bytes arrived. The deadline moves once in a quarter of its length: for each piece would cost more than reading it."""
@@ -129,7 +116,7 @@ class _Waiting:
 
     def _wait_until(self, now: float) -> None:
         self._set = now
-        self._scope.reschedule(min(now + self.patience.idle_s, self._began + self.patience.total_s))
+        self.scope.reschedule(min(now + self.patience.idle_s, self._began + self.patience.total_s))
 
     def failure(self, error: Exception) -> Failed:
         """What an error of the transport means at this moment."""
@@ -149,7 +136,19 @@ class _Waiting:
         return Failed(fault, f"The connection broke: {_reason(error)}.", again=True, blame=True)
 
 
-def _told(failed: Failed, secrets: tuple[str, ...], *, handed: bool) -> Failed:
+async def _guarded(work: Coroutine[None, None, T], waiting: _Waiting, secrets: Secrets) -> T:
+    """Do the work of a call; raise Failed, without secrets, whatever goes wrong."""
+    try:
+        return await work
+    except Failed as error:
+        failed = error
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        failed = waiting.failure(error)
+    # Raised here and not above, so that no traceback leads to an error that quotes a key.
+    raise _told(failed, secrets, handed=waiting.handed)
+
+
+def _told(failed: Failed, secrets: Secrets, *, handed: bool) -> Failed:
     """The failure as it may be shown: no secrets, bounded, and not to be tried again once watchers have read a part."""
     return Failed(
         failed.fault,

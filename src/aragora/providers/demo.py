@@ -64,10 +64,6 @@ class Demo:
                 await asyncio.sleep(self._delay_s / len(pieces))
             on_text(piece)
 
-    def worst_usd(self, _: Request) -> float | None:
-        """Nothing."""
-        return 0.0
-
     async def close(self) -> None:
         """There is nothing to give back."""
 

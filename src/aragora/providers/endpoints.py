@@ -10,7 +10,7 @@ import msgspec
 from aragora.providers import Agent
 from aragora.providers.gate import Limits
 from aragora.providers.money import Level, Price, listed
-from aragora.providers.wire import Endpoint
+from aragora.providers.wire import Endpoint, Patience
 
 T = TypeVar("T", "ProviderTable", "AgentTable")
 
@@ -95,9 +95,9 @@ class ProviderTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     requests_per_minute: int | None = None
     tokens_per_minute: int = 0
     calls_max: int = Limits().calls_max
-    connect_s: float = 10.0
-    first_token_s: float = 60.0
-    idle_s: float = 30.0
+    connect_s: float = Patience().connect_s
+    first_token_s: float = Patience().first_token_s
+    idle_s: float = Patience().idle_s
     prices: dict[str, PriceTable] = {}
 
 
@@ -124,6 +124,12 @@ class Source:
     def usable(self) -> bool:
         """Whether it can be asked as things are."""
         return self.endpoint.keyless or bool(self.endpoint.key)
+
+    @property
+    def patience(self) -> Patience:
+        """How long its calls may take, apart from what the turn allows."""
+        table = self.table
+        return Patience(connect_s=table.connect_s, first_token_s=table.first_token_s, idle_s=table.idle_s)
 
     def limits(self, model: str) -> Limits:
         """What one model of it is asked for at most."""

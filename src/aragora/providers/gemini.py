@@ -1,12 +1,13 @@
 """The Gemini wire of Google. May import siblings."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 import msgspec
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import broken
-from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished
+from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished, names
 
 
 class _Part(msgspec.Struct):
@@ -54,12 +55,24 @@ def call(endpoint: Endpoint, ask: Ask, *, stream: bool) -> Call:
         "contents": [{"role": "user", "parts": [{"text": ask.user}]}],
         "generationConfig": generation,
     }
-    headers = {"Content-Type": "application/json"} | dict(endpoint.headers)
-    if endpoint.key:
-        headers["x-goog-api-key"] = endpoint.key
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     url = f"{endpoint.base_url.rstrip('/')}/v1beta/models/{quote(ask.model, safe='')}:{method}"
-    return Call(url=url, headers=headers, body=msgspec.json.encode(body))
+    return Call(url=url, headers=_headers(endpoint), body=msgspec.json.encode(body))
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    headers = {"Content-Type": "application/json"} | dict(endpoint.headers)
+    return headers | {"x-goog-api-key": endpoint.key} if endpoint.key else headers
+
+
+def listing(endpoint: Endpoint) -> Call:
+    """Ask which models there are."""
+    return Call(url=endpoint.base_url.rstrip("/") + "/v1beta/models?pageSize=1000", headers=_headers(endpoint))
+
+
+def models(body: bytes) -> Sequence[str]:
+    """Read which models there are."""
+    return [name.removeprefix("models/") for name in names(body, "models", "name")]
 
 
 def whole(body: bytes) -> Reply:

@@ -1,10 +1,12 @@
 """The OpenAI chat wire, which Mistral, Ollama, vLLM, OpenRouter and many others speak too. May import siblings."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import broken
-from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished
+from aragora.providers.wire import Ask, Call, Endpoint, Failed, Reply, Tokens, finished, names
 
 DONE = b"[DONE]"
 
@@ -60,10 +62,24 @@ def call(endpoint: Endpoint, ask: Ask, *, stream: bool) -> Call:
     if ask.schema is not None:
         named = {"name": "reply", "strict": True, "schema": ask.schema}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
+    url = endpoint.base_url.rstrip("/") + endpoint.path
+    return Call(url=url, headers=_headers(endpoint), body=msgspec.json.encode(body))
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
     headers = {"Content-Type": "application/json"} | dict(endpoint.headers)
-    if endpoint.key:
-        headers["Authorization"] = f"Bearer {endpoint.key}"
-    return Call(url=endpoint.base_url.rstrip("/") + endpoint.path, headers=headers, body=msgspec.json.encode(body))
+    return headers | {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else headers
+
+
+def listing(endpoint: Endpoint) -> Call:
+    """Ask which models there are."""
+    path = endpoint.path.removesuffix("/chat/completions") + "/models"
+    return Call(url=endpoint.base_url.rstrip("/") + path, headers=_headers(endpoint))
+
+
+def models(body: bytes) -> Sequence[str]:
+    """Read which models there are."""
+    return names(body, "data", "id")
 
 
 def whole(body: bytes) -> Reply:

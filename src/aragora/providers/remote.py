@@ -8,7 +8,7 @@ from aragora.debate.costs import NOTHING
 from aragora.debate.forms import schema
 from aragora.debate.model import Fault, Usage
 from aragora.providers import Completion, OnText, Request
-from aragora.providers.client import Patience, Transport
+from aragora.providers.client import Transport
 from aragora.providers.endpoints import Source
 from aragora.providers.gate import Gate
 from aragora.providers.money import usage_of, worst_usd
@@ -26,8 +26,6 @@ class Remote:
     def __init__(self, source: Source, wire: Wire, transport: Transport, *, jitter: Callable[[], float]) -> None:
         """`jitter` says which share of the longest pause is made before a retry."""
         self._source, self._wire, self._transport, self._jitter = source, wire, transport, jitter
-        table = source.table
-        self._patience = Patience(connect_s=table.connect_s, first_token_s=table.first_token_s, idle_s=table.idle_s)
         self._gates: dict[str, Gate] = {}
         self._schemaless: set[str] = set()  # models that were found to know no schemas
 
@@ -102,7 +100,7 @@ class Remote:
 
     async def _send(self, ask: Ask, left_s: float, on_text: OnText | None) -> Reply:
         endpoint = self._source.endpoint
-        patience = replace(self._patience, total_s=max(left_s, 0.001))
+        patience = replace(self._source.patience, total_s=max(left_s, 0.001))
         call = self._wire.call(endpoint, ask, stream=on_text is not None)
         secrets = (endpoint.key, *endpoint.headers.values())
         return await self._transport.send(call, self._wire, patience=patience, secrets=secrets, on_text=on_text)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from aragora.debate.context import tokens
 from aragora.debate.model import Fault
 from aragora.providers import ProviderError
@@ -44,12 +46,23 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, for the first piece of text, between pieces, and in all."""
+
+    connect_s: float = 10.0
+    first_token_s: float = 60.0
+    idle_s: float = 30.0
+    total_s: float = 120.0
+    fair_s: float = 5.0  # a call that was given less time than this says nothing about its endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One HTTP POST, ready to be sent."""
+    """One HTTP request, ready to be sent."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +105,14 @@ class Wire(Protocol):
 
     def call(self, endpoint: Endpoint, ask: Ask, *, stream: bool) -> Call:
         """Put what is asked into the vendor's words."""
+        ...
+
+    def listing(self, endpoint: Endpoint) -> Call:
+        """Ask which models there are, the cheapest request of all."""
+        ...
+
+    def models(self, body: bytes) -> Sequence[str]:
+        """Read which models there are. Raises Failed."""
         ...
 
     def whole(self, body: bytes) -> Reply:
@@ -148,3 +169,12 @@ def finished(finish: str | None, text: Sequence[str], tokens: Tokens, *, refusal
     if not whole.strip():
         raise Failed(Fault.MALFORMED, "The reply was empty.", blame=True)
     return Reply(text=whole, tokens=tokens)
+
+
+def names(body: bytes, rows: str, name: str) -> Sequence[str]:
+    """The names in a list of models: the field `name` of each object in the field `rows`."""
+    try:
+        listed = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(rows)
+        return [str(row[name]) for row in msgspec.json.decode(listed or b"[]", type=list[dict[str, object]]) if name in row]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Failed(Fault.MALFORMED, "The reply is not a list of models.", charged=False) from error
