@@ -49,6 +49,11 @@ def prices_date() -> str:
     return _listed().date
 
 
+def listed_models(provider: str) -> int:
+    """How many models of a provider have a price in this package."""
+    return len(_listed().providers.get(LISTED_AS.get(provider, provider), ()))
+
+
 @cache
 def listed(provider: str, model: str) -> Price | None:
     """The price of a model as listed in this package; None: unknown. Names are compared in lower case."""
