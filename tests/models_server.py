@@ -96,6 +96,8 @@ class Server:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         if path == "/calls":
             return await self._tell(writer)
+        if path.partition("?")[0].endswith("/models"):
+            return await self._list(writer, path)
         body = json.loads(await reader.readexactly(int(headers["content-length"])))
         wire, model, stream = route(path, body)
         self.calls[model] += 1
@@ -106,6 +108,13 @@ class Server:
 
     async def _tell(self, writer: asyncio.StreamWriter) -> bool:
         told = json.dumps({"calls": self.calls, "seen": self.seen[-50:]}).encode()
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n".encode() + told)
+        await writer.drain()
+        return True
+
+    async def _list(self, writer: asyncio.StreamWriter, path: str) -> bool:
+        rows = [{"name": "models/ok"}] if "/v1beta/" in path else [{"id": "ok", "object": "model"}]
+        told = json.dumps({"models" if "/v1beta/" in path else "data": rows}).encode()
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n".encode() + told)
         await writer.drain()
         return True

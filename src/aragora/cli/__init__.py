@@ -225,7 +225,7 @@ def migrate(*, data_dir: str | None) -> None:
 @data_dir
 def doctor(*, data_dir: str | None) -> None:
     """Check what this installation needs, one line each."""
-    from aragora.cli import doctor as checks
+    from aragora.cli import checks
 
     loaded = _settings(data_dir=data_dir)
     findings = _run(checks.examine(loaded))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aragora.debate.model import Fault
+from aragora.providers.faults import DETAIL_CHARS_MAX
 from aragora.providers.flow import Breaker, Lanes, Pace, Window
 from aragora.providers.wire import Failed, Tokens
 
@@ -58,6 +59,7 @@ class Gate:
         self.breaker = Breaker(failures_max=limits.failures_max, open_s=limits.open_s)
         self._lanes: Lanes[_Ticket] = Lanes()
         self._timer: asyncio.TimerHandle | None = None
+        self._last = Failed(Fault.UNAVAILABLE, "")  # the failure that last spoke against the endpoint
 
     @property
     def waiting(self) -> int:
@@ -94,8 +96,8 @@ class Gate:
     def _refuse_if_open(self) -> None:
         wait_s = self.breaker.wait_s(self._clock())
         if wait_s > 0:
-            detail = "Not asked: this model has failed too often in a row, and is being probed."
-            raise Failed(Fault.UNAVAILABLE, detail, charged=False, retry_after_s=wait_s)
+            detail = f"Not asked, after too many failures in a row; the last was: {self._last.detail}"[:DETAIL_CHARS_MAX]
+            raise Failed(self._last.fault, detail, charged=False, retry_after_s=wait_s)
 
     def _learn(self, place: Place, failed: Failed) -> None:
         now = self._clock()
@@ -104,6 +106,7 @@ class Gate:
             if failed.again and failed.retry_after_s is not None:
                 self.requests.hold(now + failed.retry_after_s)
         if failed.blame:
+            self._last = failed
             self.breaker.failed(now, probe=place.probe)
         elif failed.fault in SILENT:
             self.breaker.left(probe=place.probe)
