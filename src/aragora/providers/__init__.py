@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aragora.debate.costs import NOTHING
 from aragora.debate.model import Brief, Fault, StandIn, Turn, Usage
 from aragora.debate.prompts import Prompt
 from aragora.errors import AragoraError
@@ -94,4 +95,4 @@ class ProviderError(AragoraError):
         super().__init__(detail, retry_after_s=retry_after_s)
         self.fault = fault
         self.detail = detail
-        self.usage = Usage()  # what the failed calls used, as far as anybody but the vendor can know
+        self.usage = NOTHING  # what the failed calls used, as far as anybody but the vendor can know
