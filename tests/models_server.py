@@ -14,10 +14,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+import uvloop
+
 READ, CACHED, WRITTEN = 11, 3, 7  # tokens that every whole reply counts
 PIECES = ("Iron", " does", " not", " float.")
 HUGE_BYTES = 10 * 2**20
 STALL_S = 30.0
+PARKED_S, CHUNKS, CHUNK_EVERY_S = 6.0, 60, 0.1  # of the model `many`
 
 
 @dataclass
@@ -148,6 +151,7 @@ def pieces_for(body: dict[str, object]) -> Sequence[str]:
 async def whole(asked: Asked, pieces: Sequence[str], *, pace_s: float = 0.0) -> None:
     """Answer as the vendor does."""
     if not asked.stream:
+        await asyncio.sleep(pace_s * len(pieces))
         await asked.send("200 OK", json.dumps(WHOLE[asked.wire](asked.model, "".join(pieces))).encode())
         return
     await asked.open()
@@ -355,6 +359,16 @@ async def wordless(asked: Asked) -> None:
     await whole(asked, ("",))
 
 
+async def many(asked: Asked) -> None:
+    """Wait, then stream steadily: for benchmarks."""
+    await asked.open()
+    await asyncio.sleep(PARKED_S)
+    for event in STREAMS[asked.wire](asked.model, [" word"] * CHUNKS):
+        await asked.push(event)
+        await asyncio.sleep(CHUNK_EVERY_S)
+    await asked.shut()
+
+
 async def huge(asked: Asked) -> None:
     """Say far too much."""
     if not asked.stream:
@@ -409,6 +423,7 @@ FAULTS: dict[str, Callable[[Asked], Awaitable[None]]] = {
     "error-event": error_event,
     "empty": empty,
     "wordless": wordless,
+    "many": many,
     "huge": huge,
     "length": ending(LENGTH),
     "refusal": ending(REFUSAL),
@@ -420,7 +435,7 @@ FAULTS: dict[str, Callable[[Asked], Awaitable[None]]] = {
 async def running(*, pace_s: float = 0.0) -> AsyncIterator[tuple[Server, str]]:
     """A server in this loop, and its root URL."""
     server = Server(pace_s=pace_s)
-    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=1024) as listening:
         port = listening.sockets[0].getsockname()[1]
         try:
             yield server, f"http://127.0.0.1:{port}"
@@ -436,4 +451,4 @@ async def main(pace_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
