@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import uvloop
@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 CHUNKS, PARKED_S = 60, 6.0
 CLIENTS = ("ours", "openai SDK")
-Ask = Callable[[], Awaitable[int]]
+Ask = Callable[[], Coroutine[None, None, int]]
 Close = Callable[[], Awaitable[None]]
 
 

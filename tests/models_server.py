@@ -369,6 +369,13 @@ async def many(asked: Asked) -> None:
     await asked.shut()
 
 
+async def mumble(asked: Asked) -> None:
+    """Vote in prose, and properly when asked once more."""
+    asked_again = "No choice could be read" in json.dumps(asked.body)
+    pieces = pieces_for(asked.body)
+    await whole(asked, pieces if asked_again or pieces is PIECES else ("I like all of them.",))
+
+
 async def huge(asked: Asked) -> None:
     """Say far too much."""
     if not asked.stream:
@@ -424,6 +431,7 @@ FAULTS: dict[str, Callable[[Asked], Awaitable[None]]] = {
     "empty": empty,
     "wordless": wordless,
     "many": many,
+    "mumble": mumble,
     "huge": huge,
     "length": ending(LENGTH),
     "refusal": ending(REFUSAL),

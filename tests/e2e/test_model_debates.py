@@ -287,3 +287,38 @@ def test_a_cost_limit_refuses_calls_and_is_kept(tmp_path: Path) -> None:
     assert 0 < costs[-1]["usd"] <= 0.03
     assert {turn["fault"] for turn in missing} == {"budget"}
     assert called == len([event for event in events if event["type"] in ("agent_message", "vote_cast")])
+
+
+def test_a_ballot_in_prose_is_asked_for_once_more(tmp_path: Path) -> None:
+    """The seat that mumbles votes at the second asking, and its turn's counts are those of both calls."""
+    with models() as url:
+        events, errors = a_place(tmp_path, url).debate("--agents", "openai:mumble,google:ok,mistral:ok")
+        called = calls_at(url)
+    assert events, errors
+    ballots = {str(data_of(event)["seat"]): data_of(event) for event in events if event["type"] == "vote_cast"}
+    assert set(ballots) == {"openai:mumble", "google:ok", "mistral:ok"}
+    spoken = [event for event in events if event["type"] == "agent_message" and data_of(event)["seat"] == "openai:mumble"]
+    assert called["mumble"] == len(spoken) + 2
+    assert ballots["openai:mumble"]["usage"] != ballots["google:ok"]["usage"]
+
+
+def test_streams_are_asked_for_only_while_somebody_follows(tmp_path: Path) -> None:
+    """Nobody watches: whole replies. The terminal watches: streams, of which the pieces are not kept."""
+    with models() as url:
+        place = a_place(tmp_path, url)
+        with place.serving() as (_, api):
+            body = {"topic": "Does iron float?", "agents": ["openai:ok", "anthropic:ok"], "rounds": 1}
+            until_ended(api, str(post(f"{api}/api/debates", body)["id"]))
+        unwatched = streams_at(url)
+        place.debate("--agents", "openai:ok,anthropic:ok")
+        watched = streams_at(url)
+    assert not any(unwatched)
+    assert len(watched) > len(unwatched)
+    assert all(watched[len(unwatched) :])
+
+
+def streams_at(url: str) -> list[bool]:
+    """Of each call to the models server, whether a stream was asked for."""
+    seen = get(f"{url}/calls")["seen"]
+    assert isinstance(seen, list)
+    return ["stream" in call["body"] for call in seen]
