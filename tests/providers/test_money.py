@@ -18,6 +18,7 @@ from aragora.providers.wire import Tokens
 from model_builders import a_catalogue
 
 FLAT = (Level(0, 2.0, 10.0, 0.5, 2.5),)
+AMOUNTS = st.integers(0, 1000).map(lambda parts: parts / 128)  # which floats add up exactly
 STEEP = (Level(0, 2.0, 10.0), Level(200_000, 4.0, 20.0))
 
 
@@ -80,14 +81,14 @@ def test_the_price_list_says_when_it_was_true() -> None:
     assert path.stat().st_size < 150_000
 
 
-@given(st.floats(0, 10), st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), max_size=50))
+@given(AMOUNTS, st.lists(st.tuples(AMOUNTS, st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=50))
 def test_a_budget_is_never_passed(limit: float, calls: list[tuple[float, float]]) -> None:
     """Whatever is asked for, in whatever order it ends: spent and reserved stay within the limit."""
     budget, running = Budget(limit), list[tuple[float, float]]()
     for worst, share in calls:
         if budget.spent_usd + budget.reserved_usd + worst <= limit:
             running.append((budget.reserve(worst), worst * share))
-        elif budget.spent_usd + budget.reserved_usd + worst > limit + 1e-9:
+        else:
             with pytest.raises(ProviderError) as refused:
                 budget.reserve(worst)
             assert (refused.value.fault, refused.value.usage) == (Fault.BUDGET, NOTHING)
