@@ -1,6 +1,6 @@
 """HTTP to models: one connection pool, four deadlines, a bound on what is read, typed failures. May import siblings.
 
-Imported only when a real provider is used: aiohttp costs 30 MB that a demo server need not pay.
+Imported only when a real provider is used: aiohttp costs 15 MB and 0.13 s that a demo server need not pay.
 """
 
 import asyncio
