@@ -454,7 +454,7 @@ async def running(*, pace_s: float = 0.0) -> AsyncIterator[tuple[Server, str]]:
 async def main(pace_s: float) -> None:
     """Serve until killed."""
     async with running(pace_s=pace_s) as (_, url):
-        print(url, flush=True)  # noqa: T201 -- how the one who started it learns the port
+        print(url, flush=True)
         await asyncio.Event().wait()
 
 

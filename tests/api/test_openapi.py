@@ -8,9 +8,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from builders import Served, served
 
 from aragora.api.routes import endpoints
+from builders import Served, served
 
 EXAMPLES = 40
 

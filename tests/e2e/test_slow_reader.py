@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from builders import WAIT_S, Served, served
 from websockets.sync.client import connect
+
+from builders import WAIT_S, Served, served
 
 WATCHERS = 20
 VOTES = 1500
