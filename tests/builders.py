@@ -45,7 +45,7 @@ def loaded(folder: Path, **flags: object) -> Loaded:
 @asynccontextmanager
 async def parts_at(folder: Path, *, run: bool = True, **flags: object) -> AsyncIterator[Parts]:
     """The parts of a product, with its engine running."""
-    async with app.open_parts(loaded(folder, **flags).settings) as parts, asyncio.TaskGroup() as tasks:
+    async with app.open_parts(loaded(folder, **flags)) as parts, asyncio.TaskGroup() as tasks:
         if run:
             tasks.create_task(parts.engine.run())
         try:

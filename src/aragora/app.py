@@ -30,6 +30,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
+from aragora.providers.endpoints import catalogue
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
@@ -81,10 +82,20 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
+def agents_of(loaded: Loaded) -> Agents:
+    """The agents that the settings and keys allow; raises ConfigError with every fault of their tables."""
+    faults: list[str] = []
+    known = catalogue(loaded.agents, loaded.providers, loaded.secret, faults)
+    if faults:
+        raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known)
+
+
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
     """Everything but the sockets: what `serve` and `debate` have in common."""
-    agents, bus, metrics = Agents(demo_delay_s=settings.demo_delay_s), LocalBus(), Metrics()
+    settings = loaded.settings
+    agents, bus, metrics = agents_of(loaded), LocalBus(), Metrics()
     bounds = Bounds(
         running_max=settings.max_running_debates,
         queued_max=settings.max_queued_debates,
@@ -162,7 +173,7 @@ async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Seq
     loop.set_default_executor(ThreadPoolExecutor(settings.thread_pool_size, thread_name_prefix="aragora"))
     for note in loaded.notes:
         log.warning("setting has no effect", note=note)
-    async with open_parts(settings) as parts:
+    async with open_parts(loaded) as parts:
         server = server_for(
             build(parts),
             connections_max=settings.max_connections,

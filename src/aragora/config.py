@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar, cast
@@ -210,6 +211,7 @@ class Loaded:
     notes: tuple[str, ...] = ()  # settings that were given and have no effect, with the reason
     agents: Entries = field(default_factory=dict)  # the `[agents.NAME]` tables
     providers: Entries = field(default_factory=dict)  # the `[providers.NAME]` tables
+    secret: Callable[[str], str] = field(default=lambda _: "", repr=False)  # the value of a variable that names no setting
 
 
 def about(known: Field[object]) -> About:
@@ -250,7 +252,9 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Pat
     faults += _conflicts(settings)
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Loaded(settings=settings, origins=origins, notes=tuple(_ignored(origins)), **tables)
+    return Loaded(
+        settings=settings, origins=origins, notes=tuple(_ignored(origins)), secret=partial(secret_from, environ), **tables
+    )
 
 
 def secret_from(environ: Mapping[str, str], name: str) -> str:

@@ -17,13 +17,15 @@ import structlog
 
 from aragora.bus import LocalBus
 from aragora.debate.consensus import cancelled, failed
+from aragora.debate.costs import accounted, spent_usd
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
+from aragora.debate.forms import BALLOTS, mend
 from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Turn
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
-from aragora.errors import Conflict, Fenced, Overloaded, RateLimited, StoreError
+from aragora.errors import Conflict, Fenced, Invalid, Overloaded, RateLimited, StoreError
 from aragora.metrics import Metrics
-from aragora.providers import Completion, ProviderError, Request
+from aragora.providers import Budget, Completion, ProviderError, Request
 from aragora.providers.agents import Agents
 from aragora.store.records import Claim
 from aragora.store.store import Appended, Store
@@ -35,6 +37,8 @@ PIECES_EVERY_S = 0.04
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
 FULL_RETRY_AFTER_S = 5.0
 DETAIL_CHARS_MAX = 500
+LATE_S = 1.0
+FIRST_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +250,7 @@ class Engine:
         except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
             log.exception("debate broke", debate_id=debate_id)
             outcome = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
+        outcome = accounted(claim.brief, outcome, run.heard)
         await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
         log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
 
@@ -257,7 +262,11 @@ class _Run:
         self._engine, self._claim = engine, claim
         self._brief, self._id = claim.brief, claim.debate_id
         self.round = 0
+        self.heard: list[Message] = []
         self._round_ends = 0.0
+        self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
+        # A runner before this one may have died with calls in flight, of which the log knows nothing.
+        self._unsure = claim.epoch > FIRST_EPOCH
 
     async def play(self) -> Outcome:
         """Drive the script to its outcome."""
@@ -284,12 +293,23 @@ class _Run:
             raise HandOver("the engine is stopping")
         if turns and turns[0].round != self.round:
             self.round, self._round_ends = turns[0].round, monotonic() + self._engine.bounds.round_timeout_s
+        self._charge_for_lost(missing)
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
         except* (Fenced, StoreError, Overloaded) as errors:
             raise _first(errors) from errors
-        return [known.get(turn.key) or asked[turn.key].result() for turn in turns]
+        messages = [known.get(turn.key) or asked[turn.key].result() for turn in turns]
+        self.heard += messages
+        return messages
+
+    def _charge_for_lost(self, missing: Sequence[Turn]) -> None:
+        """Charge the debate for the turns that were in flight when its last runner died: they may be paid for twice."""
+        if missing and self._unsure:
+            self._unsure = False
+            with contextlib.suppress(Invalid):
+                for turn in missing:
+                    self._budget.spent_usd += self._engine.agents.worst_usd(self._request(turn, 0)) or 0.0
 
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""
@@ -305,31 +325,57 @@ class _Run:
         seconds = monotonic() - began
         message = replace(message, seconds=round(seconds, 3))
         fault = message.abstention.fault if message.abstention else "spoke"
-        self._engine.metrics.turn(turn.seat.agent.partition(":")[0], str(fault), seconds)
+        self._engine.metrics.turn(self._engine.agents.provider_of(turn.seat.agent), str(fault), seconds)
         await self.record(message)
         return message
 
     async def _ask(self, turn: Turn) -> Message:
-        left_s = min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic())
+        left_s = max(0.0, min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic()))
         try:
-            async with asyncio.timeout(max(left_s, 0)):
-                completion = await self._call(turn)
+            # A provider is told the deadline and keeps it; this is for one that does not.
+            async with asyncio.timeout(left_s + LATE_S):
+                return await self._answer(self._request(turn, left_s))
         except TimeoutError:
-            return _abstain(turn, Fault.TIMEOUT, f"No answer within {max(left_s, 0):.0f} s.")
+            return _abstain(turn, Fault.TIMEOUT, f"No answer within {left_s:.0f} s.")
         except ProviderError as error:
-            return _abstain(turn, error.fault, error.detail)
+            return replace(_abstain(turn, error.fault, error.detail), usage=error.usage)
+        except Invalid as error:
+            return _abstain(turn, Fault.UNAVAILABLE, f"The agent of this seat {error.message}.")
         except Exception:  # one agent's fault must never stop the others
             log.exception("provider broke", debate_id=self._id, seat=turn.seat.name)
             return _abstain(turn, Fault.UNAVAILABLE, "The provider failed in an unexpected way.")
-        return replace(read(self._brief, turn, completion.text), usage=completion.usage)
 
-    async def _call(self, turn: Turn) -> Completion:
+    def _request(self, turn: Turn, timeout_s: float) -> Request:
+        return Request(
+            agent=self._engine.agents.find(turn.seat.agent),
+            brief=self._brief,
+            turn=turn,
+            prompt=prepare(self._brief, turn),
+            debate_id=self._id,
+            timeout_s=timeout_s,
+            budget=self._budget,
+        )
+
+    async def _answer(self, request: Request) -> Message:
+        """The message of a turn. A ballot that cannot be read is asked for once more."""
+        turn, ends = request.turn, monotonic() + request.timeout_s
         log.debug("asking", debate_id=self._id, turn=turn.key)
-        agent = self._engine.agents.find(turn.seat.agent)
-        request = Request(agent=agent, brief=self._brief, turn=turn, prompt=prepare(self._brief, turn))
-        followed = self._engine.bus.followed(self._id)
-        pieces = _Pieces(self._engine, self._id, turn) if followed else None
-        return await self._engine.agents.complete(request, pieces.add if pieces else None)
+        pieces = _Pieces(self._engine, self._id, turn) if self._engine.bus.followed(self._id) else None
+        completion = await self._engine.agents.complete(request, pieces.add if pieces else None)
+        message = self._message(turn, completion)
+        if message.spoke or turn.phase not in BALLOTS:
+            return message
+        prompt = mend(self._brief, turn, request.prompt, completion.text)
+        left_s = max(0.0, ends - monotonic())
+        try:
+            mended = await self._engine.agents.complete(replace(request, prompt=prompt, timeout_s=left_s))
+        except ProviderError as error:
+            return replace(message, usage=message.usage + error.usage)
+        return replace(self._message(turn, mended), usage=message.usage + mended.usage)
+
+    def _message(self, turn: Turn, completion: Completion) -> Message:
+        message = read(self._brief, turn, completion.text)
+        return replace(message, usage=completion.usage, stand_in=completion.stand_in)
 
 
 class _Pieces:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from aragora.debate.events import ROLES
 from aragora.debate.model import Outcome, Phase
 from aragora.errors import Flaw, Invalid
+from aragora.providers.estimate import Estimate
 from aragora.store.records import Cast, Cursor, Record, Spoken, Standing, Summary
 
 JSON = "application/json"
@@ -62,6 +63,19 @@ class Debate(msgspec.Struct):
     started_at: str | None
     completed_at: str | None
     duration_seconds: float | None
+
+
+class Estimated(msgspec.Struct):
+    """What a debate would use if it went through every round. Unknown is null, never 0."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None  # with replies of usual length
+    cost_usd_at_most: float | None  # with replies as long as they may be
+    max_cost_usd: float | None
+    prices_of: str  # the day of the price list in this package
+    seats: list[Estimate]
 
 
 class DebateRow(msgspec.Struct):

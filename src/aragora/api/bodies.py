@@ -27,6 +27,7 @@ VOTER_CHARS_MAX = 200
 REASON_CHARS_MAX = 2_000
 SEED_MAX = 2**63 - 1
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
+COST_USD_MAX = 1_000_000
 DEFAULT_AGENTS = ("demo:optimist", "demo:sceptic", "demo:pragmatist")
 DEFAULT_ROUNDS = 3
 ANONYMOUS = "anonymous"
@@ -49,6 +50,7 @@ class CreateDebate(msgspec.Struct, kw_only=True):
     quorum: int | None = None
     context: str | None = None
     seed: int | None = None
+    max_cost_usd: float | None = None
     start: bool = True
 
 
@@ -147,6 +149,8 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
     check.whole("quorum", body.quorum, low=1, high=max(1, len(agents)))
     check.whole("seed", body.seed, low=0, high=SEED_MAX)
     check.share("threshold", body.threshold)
+    if body.max_cost_usd is not None and not 0 <= body.max_cost_usd <= COST_USD_MAX:
+        check.wrong("max_cost_usd", f"must be from 0 to {COST_USD_MAX}")
     context = check.text("context", body.context or "", chars_max=CONTEXT_CHARS_MAX)
     rule = body.rule or body.consensus or options.consensus or "majority"
     if rule not in RULES:
@@ -162,6 +166,7 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
         protocol=protocol or DEFAULT,
         rule=rule,
         threshold=body.threshold,
+        cost_usd_max=body.max_cost_usd,
         quorum=body.quorum,
         context=context,
         seed=body.seed if body.seed is not None else parts.new_seed(),

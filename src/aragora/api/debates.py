@@ -1,5 +1,7 @@
 """Debates over HTTP: create, list, read, vote, cancel. May import its siblings, engine and store records."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -8,6 +10,7 @@ from aragora.api.answers import (
     JSON,
     Created,
     Done,
+    Estimated,
     VoteCast,
     cursor_of,
     cursor_text,
@@ -22,6 +25,8 @@ from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_bod
 from aragora.api.bodies import vote_of as read_vote
 from aragora.api.query import Query
 from aragora.debate.model import Status
+from aragora.providers.estimate import estimate as estimated
+from aragora.providers.money import prices_date
 from aragora.store.records import Record
 
 # Other words that clients use for a status.
@@ -53,6 +58,24 @@ async def create(parts: Parts, request: Request) -> Response:
         events_url=f"/api/debates/{debate_id}/events/stream",
     )
     return reply(created, 201, {"Location": f"/api/debates/{debate_id}"})
+
+
+async def estimate(parts: Parts, request: Request) -> Response:
+    """What a debate would use and cost if it went through every round; nothing is stored or asked."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
+    brief = brief_of(body, parts)
+    *seats, whole = await asyncio.to_thread(estimated, brief, parts.agents)
+    told = Estimated(
+        calls=whole.calls,
+        tokens_in=whole.tokens_in,
+        tokens_out=whole.tokens_out,
+        cost_usd=whole.usd,
+        cost_usd_at_most=whole.usd_max,
+        max_cost_usd=brief.cost_usd_max,
+        prices_of=prices_date(),
+        seats=seats,
+    )
+    return reply(told, 200)
 
 
 async def index(parts: Parts, request: Request) -> Response:

@@ -18,6 +18,7 @@ from aragora.api.answers import (
     Debate,
     DebateList,
     Done,
+    Estimated,
     EventList,
     Health,
     Leaderboard,
@@ -63,6 +64,15 @@ API: tuple[Endpoint, ...] = (
         answer=DebateList,
         params=(LIMIT, OFFSET, CURSOR, STATUS),
         errors=(400,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/debates/estimate",
+        handler=debates.estimate,
+        summary="What a debate would cost; nothing is started.",
+        answer=Estimated,
+        body=CreateDebate,
+        errors=(400, 413),
     ),
     Endpoint(method="GET", path="/debates/{id}", handler=debates.show, summary="Read a debate.", answer=Debate, errors=(404,)),
     Endpoint(

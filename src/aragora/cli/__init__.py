@@ -109,6 +109,8 @@ def serve(*, demo: bool, **flags: object) -> None:
 @click.option("--quorum", type=int, help="Ballots needed to decide anything; default more than half of the seats.")
 @click.option("--context", help="Background that every agent reads, or @FILE to read it from a file.")
 @click.option("--seed", type=int, help="Fixes what is arbitrary, demo agents included.")
+@click.option("--max-cost", "max_cost_usd", type=float, metavar="USD", help="Make no call that might take the debate past this.")
+@click.option("--estimate", is_flag=True, help="Say what the debate would cost, and hold none.")
 @click.option("--resume", metavar="ID", help="Go on with a debate that was broken off.")
 @click.option("--json", "as_json", is_flag=True, help="Write the wire events as JSON lines.")
 @click.option("--plain", is_flag=True, help="Write plain lines even on a terminal.")
@@ -121,13 +123,14 @@ def debate(
     as_json: bool,
     plain: bool,
     require_consensus: bool,
+    estimate: bool,
     data_dir: str | None,
     **given: object,
 ) -> None:
     """Hold a debate on TOPIC here and now, and watch it."""
     from aragora.cli import watch
 
-    if (topic is None) == (resume is None):
+    if (topic is None) == (resume is None) or (estimate and resume):
         raise click.UsageError("Give a TOPIC, or --resume ID to go on with one.")
     context = given.get("context")
     if isinstance(context, str) and context.startswith("@"):
@@ -135,7 +138,10 @@ def debate(
     loaded = _settings(data_dir=data_dir)
     show = watch.shower(as_json=as_json, plain=plain)
     asked = {name: value for name, value in given.items() if value is not None}
-    session = watch.Session(loaded.settings, show)
+    if estimate:
+        _run(watch.estimate(loaded, as_json=as_json, topic=topic, **asked))
+        return
+    session = watch.Session(loaded, show)
     try:
         outcome = _run(session.hold(resume, topic=topic, **asked))
     except KeyboardInterrupt:
@@ -196,6 +202,15 @@ def leaderboard(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+def agents(*, as_json: bool) -> None:
+    """List who can be asked now, and what that costs."""
+    from aragora.cli import models
+
+    models.list_agents(_settings(), as_json=as_json)
+
+
+@main.command()
 @data_dir
 def migrate(*, data_dir: str | None) -> None:
     """Bring the database schema up to date."""
@@ -210,7 +225,7 @@ def migrate(*, data_dir: str | None) -> None:
 @data_dir
 def doctor(*, data_dir: str | None) -> None:
     """Check what this installation needs, one line each."""
-    from aragora.cli import doctor as checks
+    from aragora.cli import checks
 
     loaded = _settings(data_dir=data_dir)
     findings = _run(checks.examine(loaded))

@@ -58,6 +58,8 @@ def summary(event: Event) -> str:
     dissent = [paragraph(seat) for seat in listing(data.get("dissent"))]
     lines += [f"Dissent: {', '.join(dissent)}"] if dissent else []
     lines += [f"Missing: {line}" for line in _missing(data)]
+    lines += [f"Stood in: {line}" for line in _replaced(data)]
+    lines += [f"Cost: {line}" for line in _cost(data)]
     rounds = whole(data.get("rounds"))
     lines.append(
         f"{rounds} {'round' if rounds == 1 else 'rounds'}, {number(data.get('seconds', data.get('duration_seconds'))):.1f} s"
@@ -81,7 +83,10 @@ def _outcome(data: Data) -> str:
         "cancelled": "Cancelled.",
         "failed": "Failed: the debate could not decide anything.",
     }.get(decision, paragraph(decision))
-    short = " Degraded: not every seat could vote." if data.get("outcome") == "degraded" else ""
+    short = ""
+    if data.get("outcome") == "degraded":
+        whole_vote = tally.get("received") == tally.get("eligible")
+        short = " Degraded: other agents stood in." if whole_vote else " Degraded: not every seat could vote."
     unmet = data.get("reached") is False and decision in {"majority", "consensus"}
     return said + (" The rule asked for more." if unmet else "") + short
 
@@ -91,6 +96,32 @@ def _missing(data: Data) -> list[str]:
         f"{paragraph(gone.get('seat'))} {fault_of(gone)} (round {whole(gone.get('round'))}, {phase_of(gone.get('phase'))})"
         for gone in map(mapping, listing(data.get("missing")))
     ]
+
+
+def _replaced(data: Data) -> list[str]:
+    return [
+        f"{paragraph(turn.get('agent'))} for {paragraph(turn.get('seat'))}, which {fault_of(turn)}"
+        f" (round {whole(turn.get('round'))}, {phase_of(turn.get('phase'))})"
+        for turn in map(mapping, listing(data.get("replaced")))
+    ]
+
+
+def _cost(data: Data) -> list[str]:
+    """What the debate cost, if it cost anything; its sum is the last of the costs."""
+    costs = [mapping(cost) for cost in listing(data.get("costs"))]
+    total = costs[-1] if costs else {}
+    paid, held = total.get("usd"), number(total.get("held_usd"))
+    if not costs or (paid == 0 and not held):
+        return []
+    more = f", and at most {dollars(held)} more for calls that failed" if held else ""
+    return [f"{dollars(paid)}{more}"]
+
+
+def dollars(amount: object) -> str:
+    """An amount of US dollars, with as many digits as tell something."""
+    if not isinstance(amount, int | float):
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
 
 
 def fault_of(data: Data) -> str:

@@ -11,10 +11,13 @@ import msgspec
 from aragora import app
 from aragora.api import Parts
 from aragora.api.answers import ranking_of, row_of
-from aragora.cli.terminal import Lines, table
-from aragora.config import Settings
+from aragora.cli.terminal import Lines, dollars, table
+from aragora.config import Loaded, Settings
 from aragora.debate.model import Outcome
 from aragora.errors import Conflict
+from aragora.providers.estimate import Estimate
+from aragora.providers.estimate import estimate as estimated
+from aragora.providers.money import prices_date
 
 
 class Shower(Protocol):
@@ -48,14 +51,14 @@ def shower(*, as_json: bool, plain: bool) -> Shower:
 class Session:
     """One debate held by this process."""
 
-    def __init__(self, settings: Settings, shows: Shower) -> None:
+    def __init__(self, loaded: Loaded, shows: Shower) -> None:
         """`debate_id` is known once the debate is stored, and stays so when it is interrupted."""
-        self._settings, self._shows = settings, shows
+        self._loaded, self._shows = loaded, shows
         self.debate_id = ""
 
     async def hold(self, resume: str | None, **asked: object) -> Outcome:
         """Hold a new debate, or go on with one that was broken off; returns when it has ended."""
-        async with app.open_parts(self._settings) as parts, asyncio.TaskGroup() as tasks:
+        async with app.open_parts(self._loaded) as parts, asyncio.TaskGroup() as tasks:
             if resume is None:
                 self.debate_id = await parts.engine.create(app.brief(parts, **asked))
             else:
@@ -88,6 +91,27 @@ async def _outcome(parts: Parts, debate_id: str) -> Outcome:
     if record.outcome is None:
         raise Conflict("The debate has not ended.")
     return record.outcome
+
+
+async def estimate(loaded: Loaded, *, as_json: bool, **asked: object) -> None:
+    """Say what a debate would use and cost if it went through every round."""
+    async with app.open_parts(loaded) as parts:
+        found = estimated(app.brief(parts, **asked), parts.agents)
+    if as_json:
+        _write(found)
+        return
+    rows = [
+        (each.seat or "all", each.agent, str(each.calls), f"{each.tokens_in:,}", f"{each.tokens_out:,}", *_usd(each))
+        for each in found
+    ]
+    table(rows, ("seat", "agent", "calls", "tokens in", "tokens out", "usual cost", "at most"))
+    sys.stdout.write(
+        f"Prices of {prices_date()}, where none are set. An early agreement costs less; a repeated call costs more.\n"
+    )
+
+
+def _usd(each: Estimate) -> tuple[str, str]:
+    return dollars(each.usd), dollars(each.usd_max)
 
 
 async def replay(settings: Settings, debate_id: str, shows: Shower) -> None:

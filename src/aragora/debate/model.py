@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
 
 
 class Phase(StrEnum):
@@ -78,6 +81,7 @@ class Brief:
     seed: int = 0  # fixes the order in which peers are shown, and the demo agents
     history_rounds_max: int = 5  # rounds of history a seat is shown
     context_tokens_max: int = 8000  # estimated tokens of history a seat is shown
+    cost_usd_max: float | None = None  # what the debate may cost: a call that might pass it is not made
 
     @property
     def quorum_needed(self) -> int:
@@ -91,7 +95,23 @@ class Usage:
 
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_cached: int | None = None  # of `tokens_in`, those that the vendor had in its cache
     cost_usd: float | None = None
+    held_usd: float = 0.0  # what calls of unknown cost may have cost at most; counts against the debate's limit
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together. Unknown and something is unknown."""
+        return Usage(
+            tokens_in=_plus(self.tokens_in, other.tokens_in),
+            tokens_out=_plus(self.tokens_out, other.tokens_out),
+            tokens_cached=_plus(self.tokens_cached, other.tokens_cached),
+            cost_usd=_plus(self.cost_usd, other.cost_usd),
+            held_usd=self.held_usd + other.held_usd,
+        )
+
+
+def _plus(one: N | None, other: N | None) -> N | None:
+    return None if one is None or other is None else one + other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +132,15 @@ class Abstention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """Who answered in place of a seat's agent, as its owner declared, and why that one could not."""
+
+    agent: str
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What a seat said in one turn: a text, a ballot with its reason, or an abstention."""
 
@@ -122,6 +151,7 @@ class Message:
     target: str = ""  # the seat that a critique is about; empty: all of them
     ballot: Ballot | None = None
     abstention: Abstention | None = None
+    stand_in: StandIn | None = None
     usage: Usage = Usage()
     seconds: float = 0.0  # how long the turn took
 
@@ -171,6 +201,29 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """A turn that another agent took than the one who has the seat, named in the outcome."""
+
+    seat: str
+    round: int
+    phase: Phase
+    agent: str
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a seat, or a whole debate, cost. Unknown is None, never 0: one turn of unknown cost makes the sum unknown."""
+
+    seat: str  # empty: all of them
+    tokens_in: int | None
+    tokens_out: int | None
+    usd: float | None
+    held_usd: float = 0.0  # what failed calls may have cost on top, at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a debate ended, with an honest account of it."""
 
@@ -184,6 +237,8 @@ class Outcome:
     tally: Tally | None = None
     dissent: tuple[str, ...] = ()  # seats whose last ballot was for another answer
     missing: tuple[Missing, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    costs: tuple[Cost, ...] = ()  # of each seat, then of the whole debate
     detail: str = ""
 
     @property

@@ -1,10 +1,11 @@
 """Agents and the providers behind them: the port, the errors, and the table of what there is. May import `debate`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from aragora.debate.model import Brief, Fault, Turn, Usage
+from aragora.debate.costs import NOTHING
+from aragora.debate.model import Brief, Fault, StandIn, Turn, Usage
 from aragora.debate.prompts import Prompt
 from aragora.errors import AragoraError
 
@@ -19,6 +20,34 @@ class Agent:
     provider: str
     model: str
     persona: str = ""
+    fallback: tuple[str, ...] = ()  # agents that answer in its place, first to last, when it cannot
+
+
+class Budget:
+    """What one debate may spend. A call is reserved at its worst before it is made, and settled at what it cost."""
+
+    def __init__(self, limit_usd: float | None = None, *, spent_usd: float = 0.0) -> None:
+        """`limit_usd` None is no limit; `spent_usd` is what the log says was spent before."""
+        self.limit_usd, self.spent_usd, self.reserved_usd = limit_usd, spent_usd, 0.0
+
+    def reserve(self, worst_usd: float | None) -> float:
+        """Set aside what a call may cost at most; None: price unknown. Raises ProviderError over the limit."""
+        if self.limit_usd is None:
+            return worst_usd or 0.0
+        if worst_usd is None:
+            raise ProviderError(Fault.BUDGET, "This debate has a cost limit, and the price of this model is not known.")
+        left_usd = self.limit_usd - self.spent_usd - self.reserved_usd
+        if worst_usd > left_usd:
+            detail = f"The call may cost ${worst_usd:.4f}; ${max(left_usd, 0):.4f} is left of the debate's ${self.limit_usd:.4f}."
+            raise ProviderError(Fault.BUDGET, detail)
+        self.reserved_usd += worst_usd
+        return worst_usd
+
+    def settle(self, reserved_usd: float, cost_usd: float) -> None:
+        """A reserved call is over, and cost this."""
+        if self.limit_usd is not None:
+            self.reserved_usd -= reserved_usd
+        self.spent_usd += cost_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +58,18 @@ class Request:
     brief: Brief
     turn: Turn
     prompt: Prompt
+    debate_id: str = ""  # whose turn it is, where turns of several debates wait for one model
+    timeout_s: float = 60.0  # from now; whatever is tried again is tried within it
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A whole reply."""
+    """A whole reply. `stand_in` says who gave it, where that was not the agent that was asked."""
 
     text: str
     usage: Usage = Usage()
+    stand_in: StandIn | None = None
 
 
 class Provider(Protocol):
@@ -62,3 +95,4 @@ class ProviderError(AragoraError):
         super().__init__(detail, retry_after_s=retry_after_s)
         self.fault = fault
         self.detail = detail
+        self.usage = NOTHING  # what the failed calls used, as far as anybody but the vendor can know

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import apsw
 
 from aragora import app
+from aragora.cli.terminal import clean, fault_of
 from aragora.config import Loaded, Settings
 from aragora.errors import AragoraError
+from aragora.providers import ProviderError
 from aragora.providers.agents import Agents
+from aragora.providers.endpoints import Source, variable
 
 # Before this version, two connections that write at once can corrupt the file (the WAL-reset bug).
 SQLITE_MIN = (3, 51, 3)
@@ -28,12 +31,18 @@ class Finding(NamedTuple):
 async def examine(loaded: Loaded) -> list[Finding]:
     """Look at everything; nothing is changed but a schema that is behind."""
     settings = loaded.settings
+    agents = app.agents_of(loaded)
+    try:
+        providers = [await _provider(agents, source) for source in agents.catalogue.sources.values() if source.chosen]
+    finally:
+        await agents.close()
     return [
         Finding("ok", "python", f"{platform.python_version()} on {sys.platform}, {os.cpu_count()} cores"),
         _sqlite(),
         await _database(settings),
         *(_port(settings, name) for name in ("api_port", "ws_port")),
-        _agents(settings),
+        Finding("ok", "agents", ", ".join(agent.name for agent in agents.known())),
+        *(providers or [Finding("note", "providers", "none is set up; ANTHROPIC_API_KEY, OPENAI_API_KEY ... would do that")]),
         *(Finding("note", "settings", note) for note in loaded.notes),
     ]
 
@@ -65,6 +74,17 @@ def _port(settings: Settings, name: str) -> Finding:
     return Finding("ok", name, f"{port} is free")
 
 
-def _agents(settings: Settings) -> Finding:
-    known = Agents(demo_delay_s=settings.demo_delay_s).known()
-    return Finding("ok", "agents", ", ".join(agent.name for agent in known))
+async def _provider(agents: Agents, source: Source) -> Finding:
+    """Ask a provider for its models, which costs nothing and proves its address and key."""
+    name = source.endpoint.name
+    if not source.usable:
+        return Finding("FAIL", name, f"has no key: set {variable(name, 'API_KEY')} or {variable(name, 'API_KEY')}_FILE")
+    try:
+        models = set(await agents.models(source))
+    except ProviderError as error:
+        return Finding("FAIL", name, f"{fault_of({'fault': error.fault})}: {clean(error.detail)}")
+    aliases = agents.catalogue.aliases.values()
+    strange = sorted(agent.name for agent in aliases if agent.provider == name and agent.model not in models)
+    if strange:
+        return Finding("note", name, f"answers, {len(models)} models; not among them: the models of {', '.join(strange)}")
+    return Finding("ok", name, f"answers, {len(models)} models")

@@ -1,0 +1,173 @@
+"""The gate before one model: shared by all debates, it lets calls through within the bounds of `flow`. May import siblings."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from aragora.debate.model import Fault
+from aragora.providers.faults import DETAIL_CHARS_MAX
+from aragora.providers.flow import Breaker, Lanes, Pace, Window
+from aragora.providers.wire import Failed, Tokens
+
+# Faults that say nothing about whether the endpoint works.
+SILENT = frozenset({Fault.RATE_LIMITED, Fault.TIMEOUT, Fault.BUDGET})
+CONGESTED = frozenset({Fault.RATE_LIMITED, Fault.OVERLOADED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one model of a provider is asked for at most."""
+
+    requests_per_minute: int = 0  # 0: no limit
+    tokens_per_minute: int = 0  # 0: no limit
+    calls_first: int = 32  # in flight at the beginning
+    calls_max: int = 256  # in flight at most
+    waiting_max: int = 2000  # turns that wait for their call
+    failures_max: int = 5  # in a row, before the breaker opens
+    open_s: float = 5.0  # how long it stays open before a probe
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """One turn that waits."""
+
+    tokens: int
+    let_in: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """One call in flight."""
+
+    started: float
+    waited_s: float
+    probe: bool
+    estimated: int  # tokens
+    counted: Tokens | None = None  # to be set by whoever made the call
+
+
+class Gate:
+    """Lets calls through one by one, fairly to debates."""
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float]) -> None:
+        """`clock` is the loop's, in seconds."""
+        self._limits, self._clock = limits, clock
+        self.requests = Pace(limits.requests_per_minute)
+        self.tokens = Pace(limits.tokens_per_minute)
+        self.window = Window(first=limits.calls_first, most=limits.calls_max)
+        self.breaker = Breaker(failures_max=limits.failures_max, open_s=limits.open_s)
+        self._lanes: Lanes[_Ticket] = Lanes()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = Failed(Fault.UNAVAILABLE, "")  # the failure that last spoke against the endpoint
+
+    @property
+    def waiting(self) -> int:
+        """How many turns wait."""
+        return len(self._lanes)
+
+    @contextlib.asynccontextmanager
+    async def place(self, lane: str, *, tokens: int, patience_s: float) -> AsyncIterator[Place]:
+        """Hold a place while a call is made; the call's failure, if any, is learned from as it passes. Raises Failed."""
+        self._refuse_if_open()
+        came = self._clock()
+        await self._enter(lane, tokens, patience_s)
+        try:
+            self._refuse_if_open()
+            now = self._clock()
+            place = Place(started=now, waited_s=now - came, probe=self.breaker.enter(), estimated=tokens)
+            try:
+                yield place
+            except Failed as failed:
+                self._learn(place, failed)
+                raise
+            except BaseException:
+                self.breaker.left(probe=place.probe)
+                raise
+            self.breaker.succeeded()
+            self.window.grow()
+            counted = place.counted
+            if counted is not None and counted.read is not None and counted.written is not None:
+                self.tokens.correct(counted.read + counted.written - place.estimated)
+        finally:
+            self.window.end()
+            self._pump()
+
+    def _refuse_if_open(self) -> None:
+        wait_s = self.breaker.wait_s(self._clock())
+        if wait_s > 0:
+            detail = f"Not asked, after too many failures in a row; the last was: {self._last.detail}"[:DETAIL_CHARS_MAX]
+            raise Failed(self._last.fault, detail, charged=False, retry_after_s=wait_s)
+
+    def _learn(self, place: Place, failed: Failed) -> None:
+        now = self._clock()
+        if failed.fault in CONGESTED:
+            self.window.cut(started=place.started, now=now)
+            if failed.again and failed.retry_after_s is not None:
+                self.requests.hold(now + failed.retry_after_s)
+        if failed.blame:
+            self._last = failed
+            self.breaker.failed(now, probe=place.probe)
+        elif failed.fault in SILENT:
+            self.breaker.left(probe=place.probe)
+        else:
+            self.breaker.succeeded()  # whatever is wrong with the request, the endpoint is there
+
+    async def _enter(self, lane: str, tokens: int, patience_s: float) -> None:
+        """Wait for one's turn, for `patience_s` at most."""
+        if not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
+            self._let_in(tokens)
+            return
+        held_s = self._wait_s(tokens)
+        if held_s > patience_s:
+            raise Failed(
+                Fault.RATE_LIMITED,
+                f"The limits of this model leave no call for {held_s:.0f} s.",
+                charged=False,
+                retry_after_s=held_s,
+            )
+        if self.waiting >= self._limits.waiting_max:
+            raise Failed(Fault.RATE_LIMITED, "As many turns wait for this model as may.", charged=False, retry_after_s=1.0)
+        ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
+        self._lanes.add(lane, ticket)
+        self._pump()
+        try:
+            async with asyncio.timeout(patience_s):
+                await ticket.let_in
+        except BaseException as error:
+            if ticket.let_in.done() and not ticket.let_in.cancelled():
+                self.window.end()
+            self._lanes.drop(lane, ticket)
+            self._pump()
+            if isinstance(error, TimeoutError):
+                raise Failed(
+                    Fault.RATE_LIMITED, f"No place within the limits of this model in {patience_s:.0f} s.", charged=False
+                ) from error
+            raise
+
+    def _wait_s(self, tokens: int) -> float:
+        now = self._clock()
+        return max(self.requests.wait_s(now), self.tokens.wait_s(now, tokens))
+
+    def _let_in(self, tokens: int) -> None:
+        now = self._clock()
+        self.requests.take(now)
+        self.tokens.take(now, tokens)
+        self.window.start()
+
+    def _pump(self) -> None:
+        """Let in whoever may go; if only the pace is in the way, come back when it is not."""
+        while (ticket := self._lanes.first()) is not None and self.window.free:
+            wait_s = self._wait_s(ticket.tokens)
+            if wait_s > 0:
+                self._later(wait_s)
+                return
+            self._lanes.pop()
+            if not ticket.let_in.done():
+                self._let_in(ticket.tokens)
+                ticket.let_in.set_result(None)
+
+    def _later(self, wait_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
