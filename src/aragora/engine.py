@@ -343,7 +343,7 @@ class _Pieces:
 
     def add(self, text: str) -> None:
         """Take the next piece. Ballots and critiques are written as JSON, which is nothing to watch."""
-        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE):
+        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE):
             return
         self._joined.append(text)
         now = monotonic()

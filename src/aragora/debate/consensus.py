@@ -1,5 +1,7 @@
 """From the last vote to an outcome. Imports siblings only; never calls a model."""
 
+from collections.abc import Sequence
+
 from aragora.debate.account import account_of
 from aragora.debate.floor import Floor
 from aragora.debate.model import Brief, Decision, Message, Missing, Outcome, Tally

@@ -172,6 +172,7 @@ class Turn:
     sees: tuple[Message, ...] = ()
     choices: tuple[str, ...] = ()  # the seats whose standing answers may be voted for
     part: str = ""  # the part a seat plays in this phase, such as pro or con; empty: the usual one
+    positions: tuple[str, ...] = ()  # the options of which the reply must declare one; empty: none
 
     @property
     def key(self) -> str:

@@ -22,7 +22,9 @@ def duels(answers: Sequence[str], placed: Sequence[Mapping[str, int]]) -> Duels:
 
 def copeland(answers: Sequence[str], held: Duels) -> dict[str, float]:
     """Duels won, a drawn one counting half."""
-    return {one: sum((held[one, other] > 0) + (held[one, other] == 0) / 2 for other in answers if other != one) for one in answers}
+    return {
+        one: sum((held[one, other] > 0) + (held[one, other] == 0) / 2 for other in answers if other != one) for one in answers
+    }
 
 
 def schulze(answers: Sequence[str], held: Duels) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""Decision rules: each a pure function from an election to a score for every answer; the highest score leads. Imports `model`, `pairwise`.
+"""Decision rules: each a pure function from an election to a score for every answer; the highest leads. Imports siblings only.
 
-Every rule reads the same ballots. One that needs more than a ballot says uses what is there: a ballot with no ranking ranks by its
-scores, else puts its choice before all others; a ballot with no scores scores by its ranking.
+Every rule reads the same ballots. One that needs more than a ballot says uses what is there: a ballot with no ranking ranks
+by its scores, else puts its choice before all others; a ballot with no scores scores by its ranking.
 """
 
 from collections import Counter
@@ -114,7 +114,9 @@ def borda(election: Election) -> Scores:
 
 def majority_judgment(election: Election) -> Scores:
     """The order of the answers by their median grade, ties broken as Balinski and Laraki do: take one median out, look again."""
-    given = {answer: sorted(grades(ballot, election.answers)[answer] for ballot in election.ballots) for answer in election.answers}
+    given = {
+        answer: sorted(grades(ballot, election.answers)[answer] for ballot in election.ballots) for answer in election.answers
+    }
     gauges = {answer: _gauge(values) for answer, values in given.items()}
     steps = sorted(set(gauges.values()))
     return {answer: float(steps.index(gauge)) for answer, gauge in gauges.items()}
@@ -141,7 +143,7 @@ def irv(election: Election) -> Scores:
 
 
 def confidence_weighted(election: Election) -> Scores:
-    """Ballots that chose each answer, weighted by the log-odds of their stated confidence; unsaid is the middle of what was said."""
+    """Ballots that chose each answer, weighted by the log-odds of their confidence; unsaid is the middle of what was said."""
     said = [ballot.confidence for ballot in election.ballots if ballot.confidence is not None]
     unsaid = median(said) if said else CONFIDENCE_MIN
     totals = dict.fromkeys(election.answers, 0.0)
@@ -206,7 +208,9 @@ RULES: dict[str, Rule] = {
     "schulze": Rule(says="beats the others along the strongest paths of duels", scores=schulze, needed=anybody),
     "ranked_pairs": Rule(says="stands when the clearest duels are settled first", scores=ranked_pairs, needed=anybody),
     "irv": Rule(says="outlasts the others as the answer with the fewest first places drops out", scores=irv, needed=anybody),
-    "confidence_weighted": Rule(says="most votes, each weighing as much as it is sure", scores=confidence_weighted, needed=anybody),
+    "confidence_weighted": Rule(
+        says="most votes, each weighing as much as it is sure", scores=confidence_weighted, needed=anybody
+    ),
 }
 
 

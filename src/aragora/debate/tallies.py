@@ -1,4 +1,4 @@
-"""From ballots to a tally: who counts, which answers are one position, and what the brief's rule makes of it. Imports siblings only."""
+"""From ballots to a tally: who counts, which answers are one position, what the rule makes of it. Imports siblings only."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
