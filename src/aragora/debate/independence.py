@@ -43,7 +43,7 @@ def confidence_bound(share: float, votes: float) -> float:
 
 
 def measure(pairs: Sequence[tuple[str, str]]) -> float:
-    """Agreement beyond chance (Cohen's kappa) of two agents, from their choices in the same blind votes; 0 where nothing varied."""
+    """Agreement beyond chance (Cohen's kappa) of two agents, from their choices in the same votes; 0 where nothing varied."""
     if not pairs:
         return 0.0
     total = len(pairs)

@@ -58,8 +58,8 @@ TASKS: Mapping[Phase, str] = {
 
 # Where a protocol asks for something of its own, this takes the place of the phase's usual task.
 PARTS: Mapping[str, str] = {
-    "pro": "Argue FOR the statement in the question, whatever you think: the strongest honest case. Meet what was said against it.",
-    "con": "Argue AGAINST the statement in the question, whatever you think: the strongest honest case. Meet what was said for it.",
+    "pro": "Argue FOR the statement in the question, whatever you think: the strongest honest case. Meet what speaks against it.",
+    "con": "Argue AGAINST the statement in the question, whatever you think: the strongest honest case. Meet what speaks for it.",
     "rank": "Rank all answers from best to worst on correctness and insight; your own is not among them. " + BALLOT,
     "report": (
         "Sum up the answers for the others: what they share, where they contradict each other, what only one saw. Take no side."
