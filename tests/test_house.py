@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"debate"},
     "providers": {"debate", "metrics"},
     "receipts": {"debate"},
-    "bench": {"bus", "debate", "engine", "providers", "receipts", "store"},
+    "bench": {"bus", "debate", "engine", "feed", "metrics", "providers", "receipts", "store"},
     "bus": set(),
     "web": set(),
     "debate": set(),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aragora.errors import Invalid
 from aragora.providers import Agent, Completion, OnText, Provider, Request
 from aragora.providers.demo import VARIANTS, Demo
+from aragora.providers.sim import Sim, nature
 
 
 class Agents:
@@ -12,12 +13,16 @@ class Agents:
 
     def __init__(self, *, demo_delay_s: float) -> None:
         """`demo_delay_s` is how long a demo agent takes for a turn."""
-        self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s)}
+        self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s), "sim": Sim()}
 
     def find(self, name: str) -> Agent:
         """The agent of that name; raises Invalid, without repeating the name, when there is none."""
         if name in VARIANTS:
             return Agent(name=name, provider="demo", model=name.partition(":")[2], persona=VARIANTS[name])
+        provider, _, model = name.partition(":")
+        if provider == "sim":
+            nature(model)
+            return Agent(name=name, provider=provider, model=model)
         raise Invalid("names no agent that this server knows; GET /api/agents lists them")
 
     def known(self) -> Sequence[Agent]:
