@@ -257,7 +257,7 @@ class _Run:
         self._engine, self._claim = engine, claim
         self._brief, self._id = claim.brief, claim.debate_id
         self.round = 0
-        self._round_ends = 0.0
+        self._round_ends: float | None = None  # set when the first turns of a round are asked; round 0 is the first
 
     async def play(self) -> Outcome:
         """Drive the script to its outcome."""
@@ -282,7 +282,7 @@ class _Run:
         missing = [turn for turn in turns if turn.key not in known]
         if missing and self._engine.stopping:
             raise HandOver("the engine is stopping")
-        if turns and turns[0].round != self.round:
+        if turns and (self._round_ends is None or turns[0].round != self.round):
             self.round, self._round_ends = turns[0].round, monotonic() + self._engine.bounds.round_timeout_s
         try:
             async with asyncio.TaskGroup() as group:
@@ -310,7 +310,8 @@ class _Run:
         return message
 
     async def _ask(self, turn: Turn) -> Message:
-        left_s = min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic())
+        ends = self._round_ends if self._round_ends is not None else monotonic()
+        left_s = min(self._engine.bounds.turn_timeout_s, ends - monotonic())
         try:
             async with asyncio.timeout(max(left_s, 0)):
                 completion = await self._call(turn)

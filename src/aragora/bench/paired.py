@@ -1,4 +1,4 @@
-"""The comparison that needs real models: a panel against its best member and against that member asked as often. Imports siblings.
+"""The comparison that needs real models: a panel against its best member, asked once and as often. Imports siblings.
 
 Each question is a debate through the engine. What every member alone would have said is the blind round of the same debate, so
 the comparison is paired; the best member asked once per seat and voting is self-consistency, at the same number of answers.
@@ -40,7 +40,7 @@ class Tried:
 
 def questions(text: str) -> list[Question]:
     """Read one JSON object a line: topic, options, answer. Raises Invalid with the number of the line."""
-    found = []
+    found: list[Question] = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             fields = json.loads(line)
@@ -118,7 +118,7 @@ def mcnemar(wins: int, losses: int) -> float:
     """The exact two-sided chance of so uneven a split of the discordant pairs, if there were no difference."""
     total = wins + losses
     tail = sum(comb(total, k) for k in range(min(wins, losses) + 1)) / 2**total
-    return min(1.0, 2 * tail)
+    return float(min(1.0, 2 * tail))
 
 
 def _cost(tried: Sequence[Tried]) -> str:
