@@ -16,7 +16,7 @@ SRC = ROOT / "src"
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"api", "app", "config", "debate", "log", "providers"},  # `--json` writes what the API answers
+    "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
     "app": {
         *("api", "auth", "bus", "config", "debate", "engine", "feed", "limits"),
         *("log", "memory", "metrics", "providers", "store"),
@@ -28,6 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "auth": {"limits", "store"},
     "store": {"debate"},
     "providers": {"debate", "metrics"},
+    "receipts": {"debate"},
+    "bench": {"bus", "debate", "engine", "feed", "metrics", "providers", "receipts", "store"},
     "bus": set(),
     "web": set(),
     "debate": set(),

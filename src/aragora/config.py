@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -71,6 +72,10 @@ def _commas(text: str) -> tuple[str, ...]:
     return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
 
 
+def _flaw_of_key(text: str) -> str | None:
+    return "must be 64 hexadecimal digits" if text and not re.fullmatch("[0-9a-fA-F]{64}", text) else None
+
+
 def _flaw_of_database(url: str) -> str | None:
     if url.startswith(("postgresql:", "postgres:")):
         return "PostgreSQL is not in this version; leave it empty for SQLite"
@@ -134,6 +139,7 @@ class Settings:
         "", "Database; empty means `sqlite:///DATA_DIR/aragora_debates.db`.", flaw=_flaw_of_database, secret=True
     )
     redis_url: str = _text("", "Redis for several processes; not in this version.", flaw=_flaw_of_redis, secret=True)
+    signing_key: str = _text("", "Ed25519 key that signs receipts: 32 bytes in hexadecimal.", flaw=_flaw_of_key, secret=True)
     db_pool_size: int = _number(20, "Connections kept to a database server.", unit="connections", low=1, high=10_000)
     db_max_overflow: int = _number(10, "Connections beyond the pool under load.", unit="connections", high=10_000)
     db_pool_timeout: float = _number(

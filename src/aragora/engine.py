@@ -263,7 +263,7 @@ class _Run:
         self._brief, self._id = claim.brief, claim.debate_id
         self.round = 0
         self.heard: list[Message] = []
-        self._round_ends = 0.0
+        self._round_ends: float | None = None  # set when the first turns of a round are asked; round 0 is the first
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
         # A runner before this one may have died with calls in flight, of which the log knows nothing.
         self._unsure = claim.epoch > FIRST_EPOCH
@@ -291,7 +291,7 @@ class _Run:
         missing = [turn for turn in turns if turn.key not in known]
         if missing and self._engine.stopping:
             raise HandOver("the engine is stopping")
-        if turns and turns[0].round != self.round:
+        if turns and (self._round_ends is None or turns[0].round != self.round):
             self.round, self._round_ends = turns[0].round, monotonic() + self._engine.bounds.round_timeout_s
         self._charge_for_lost(missing)
         try:
@@ -330,7 +330,8 @@ class _Run:
         return message
 
     async def _ask(self, turn: Turn) -> Message:
-        left_s = max(0.0, min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic()))
+        ends = self._round_ends if self._round_ends is not None else monotonic()
+        left_s = max(0.0, min(self._engine.bounds.turn_timeout_s, ends - monotonic()))
         try:
             # A provider is told the deadline and keeps it; this is for one that does not.
             async with asyncio.timeout(left_s + LATE_S):
@@ -389,7 +390,7 @@ class _Pieces:
 
     def add(self, text: str) -> None:
         """Take the next piece. Ballots and critiques are written as JSON, which is nothing to watch."""
-        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE):
+        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE):
             return
         self._joined.append(text)
         now = monotonic()

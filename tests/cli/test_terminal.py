@@ -15,6 +15,7 @@ from aragora.cli.columns import Columns
 from aragora.cli.terminal import Lines, clean, paragraph, summary, table
 from aragora.debate.consensus import conclude, count
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, RoundCompleted, data_of, type_of
+from aragora.debate.floor import Floor
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, seats_for
 
 HOSTILE = [
@@ -53,7 +54,11 @@ def a_debate(topic: str = "Tea or coffee?", text: str = "Tea.", agents: tuple[st
     votes[1] = Message(round=1, phase=Phase.VOTE, seat=names[1], abstention=Abstention(fault=Fault.TIMEOUT, detail=text))
     heard = [*answers, *critiques, *votes]
     tally = count(brief, votes)
-    outcome = conclude(brief, answers={m.seat: m for m in answers}, ballots=votes, heard=heard, rounds=1, stopped="agreement")
+    floor = Floor()
+    floor.answer(answers)
+    floor.hear(critiques)
+    floor.vote(votes, {m.seat: first for m in votes if m.ballot})
+    outcome = conclude(brief, floor, rounds=1, stopped="agreement")
     person = PersonVoted(voter="p", choice=first, confidence=None, reason=text)
     ends: list[Event] = [RoundCompleted(round=1, tally=tally), DebateEnded(outcome=outcome, seconds=2.25)]
     return on_the_wire(DebateStarted(brief=brief), *heard, person, *ends)

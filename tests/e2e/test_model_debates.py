@@ -176,7 +176,7 @@ def test_a_stand_in_is_shown_and_degrades(tmp_path: Path) -> None:
     replaced = end["replaced"]
     assert isinstance(replaced, list)
     assert {(turn["seat"], turn["agent"], turn["fault"]) for turn in replaced} == {("sceptic", "openai:ok", "overloaded")}
-    assert len(replaced) == 4
+    assert [turn["phase"] for turn in replaced] == ["propose", "vote", "critique", "revise", "vote"]
 
 
 def test_kill_9_repeats_no_recorded_call(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_ballot_in_prose_is_asked_for_once_more(tmp_path: Path) -> None:
     ballots = {str(data_of(event)["seat"]): data_of(event) for event in events if event["type"] == "vote_cast"}
     assert set(ballots) == {"openai:mumble", "google:ok", "mistral:ok"}
     spoken = [event for event in events if event["type"] == "agent_message" and data_of(event)["seat"] == "openai:mumble"]
-    assert called["mumble"] == len(spoken) + 2
+    assert called["mumble"] == len(spoken) + 2 * 2  # two votes, the blind one and the last, each asked twice
     assert ballots["openai:mumble"]["usage"] != ballots["google:ok"]["usage"]
 
 

@@ -166,7 +166,7 @@ def test_stop_hands_over(tmp_path: Path) -> None:
                 await running
             before = await store.events(debate_id)
             assert (await store.debate(debate_id)).ended_at is None
-            assert len([event for event in before if event.key.startswith("turn/1/propose/")]) == 3
+            assert len([event for event in before if event.key.startswith("turn/0/propose/")]) == 3
             engine = an_engine(store)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run())

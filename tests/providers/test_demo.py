@@ -83,7 +83,7 @@ def check_shape(brief: Brief, turn: Turn, reply: str, message: Message) -> None:
         assert message.target != turn.seat.name or len(brief.seats) == 1
     elif turn.phase is Phase.VOTE:
         ballot = json.loads(reply)
-        assert {"choice", "confidence", "reason"} == ballot.keys()
+        assert {"choice", "confidence", "reason", "ranking", "cites"} == ballot.keys()
         assert ballot["choice"] in {names[seat] for seat in turn.choices}
         assert 0.35 <= ballot["confidence"] <= 0.95
         assert message.content

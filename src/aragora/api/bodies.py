@@ -14,8 +14,10 @@ from starlette.requests import Request
 from aragora.api import Parts
 from aragora.debate.consensus import RULES
 from aragora.debate.events import PersonVoted
-from aragora.debate.model import Brief, seats_for
+from aragora.debate.model import Brief, Seat, seats_for
 from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
+from aragora.debate.stops import OPTIONAL as STOPS
+from aragora.debate.topology import known
 from aragora.errors import Flaw, Invalid, TooLarge
 from aragora.store.records import Record
 
@@ -25,9 +27,11 @@ AGENT_CHARS_MAX = 200
 CONTEXT_CHARS_MAX = 100_000
 VOTER_CHARS_MAX = 200
 REASON_CHARS_MAX = 2_000
+OPTION_CHARS_MAX = 200
+OPTIONS_MIN, OPTIONS_MAX = 2, 50
+LIMIT_MAX = 1e6  # of dollars and seconds
 SEED_MAX = 2**63 - 1
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
-COST_USD_MAX = 1_000_000
 DEFAULT_AGENTS = ("demo:optimist", "demo:sceptic", "demo:pragmatist")
 DEFAULT_ROUNDS = 3
 ANONYMOUS = "anonymous"
@@ -36,7 +40,10 @@ UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class CreateDebate(msgspec.Struct, kw_only=True):
-    """A debate to hold. `task` and `question` are other names of `topic`, `consensus` of `rule`."""
+    """A debate to hold. `task` and `question` are other names of `topic`, `consensus` of `rule`.
+
+    `options` make the question a closed one. `judge` is an agent that breaks ties. `stops` are the rules that may end it early.
+    """
 
     topic: str | None = None
     task: str | None = None
@@ -51,6 +58,13 @@ class CreateDebate(msgspec.Struct, kw_only=True):
     context: str | None = None
     seed: int | None = None
     max_cost_usd: float | None = None
+    options: list[str] | None = None
+    topology: str = "full"
+    self_vote: bool = True
+    veto: bool = False
+    judge: str | None = None
+    stops: list[str] | None = None
+    seconds_max: float | None = None
     start: bool = True
 
 
@@ -149,8 +163,6 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
     check.whole("quorum", body.quorum, low=1, high=max(1, len(agents)))
     check.whole("seed", body.seed, low=0, high=SEED_MAX)
     check.share("threshold", body.threshold)
-    if body.max_cost_usd is not None and not 0 <= body.max_cost_usd <= COST_USD_MAX:
-        check.wrong("max_cost_usd", f"must be from 0 to {COST_USD_MAX}")
     context = check.text("context", body.context or "", chars_max=CONTEXT_CHARS_MAX)
     rule = body.rule or body.consensus or options.consensus or "majority"
     if rule not in RULES:
@@ -158,10 +170,12 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
     protocol = latest(options.name or DEFAULT)
     if protocol is None:
         check.wrong("protocol", f"must be one of {', '.join(PROTOCOLS)}")
+    seats = seats_for(agents)
+    terms = _terms(body, seats, parts, check)
     check.done()
     return Brief(
         topic=topic,
-        seats=seats_for(agents),
+        seats=seats,
         rounds=rounds if rounds is not None else DEFAULT_ROUNDS,
         protocol=protocol or DEFAULT,
         rule=rule,
@@ -172,7 +186,53 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
         seed=body.seed if body.seed is not None else parts.new_seed(),
         history_rounds_max=settings.max_history_rounds,
         context_tokens_max=settings.max_context_tokens,
+        self_vote=body.self_vote,
+        veto=body.veto,
+        topology=body.topology,
+        seconds_max=body.seconds_max,
+        options=terms.options,
+        stops=terms.stops,
+        judge=terms.judge,
     )
+
+
+class _Terms(msgspec.Struct):
+    """What is fixed before the first call beyond rule and quorum."""
+
+    options: tuple[str, ...]
+    stops: tuple[str, ...]
+    judge: Seat | None
+
+
+def _terms(body: CreateDebate, seats: Sequence[Seat], parts: Parts, check: _Check) -> _Terms:
+    options = tuple(check.text(f"options[{n}]", text, chars_max=OPTION_CHARS_MAX) for n, text in enumerate(body.options or ()))
+    if body.options is not None and not OPTIONS_MIN <= len({option.casefold() for option in options if option}) == len(options):
+        check.wrong("options", f"must be at least {OPTIONS_MIN} different texts")
+    if len(options) > OPTIONS_MAX:
+        check.wrong("options", f"must be at most {OPTIONS_MAX}")
+    if not known(body.topology):
+        check.wrong("topology", "must be full, ring, star or random:K with K from 1 to 32")
+    stops = STOPS if body.stops is None else tuple(dict.fromkeys(body.stops))
+    if not set(stops) <= set(STOPS):
+        check.wrong("stops", f"must be some of {', '.join(STOPS)}")
+    for name, value in (("max_cost_usd", body.max_cost_usd), ("seconds_max", body.seconds_max)):
+        if value is not None and not 0 <= value < LIMIT_MAX:
+            check.wrong(name, f"must be from 0 to less than {LIMIT_MAX:.0f}")
+    return _Terms(options, stops, _judge(body.judge, seats, parts, check))
+
+
+def _judge(name: str | None, seats: Sequence[Seat], parts: Parts, check: _Check) -> Seat | None:
+    """The judge's place beside the table, under a name that no seat has."""
+    if name is None:
+        return None
+    try:
+        parts.agents.find(name[:AGENT_CHARS_MAX])
+    except Invalid as error:
+        check.wrong("judge", error.message)
+    title = "judge"
+    while title in {seat.name for seat in seats}:
+        title += "-"
+    return Seat(name=title, agent=name)
 
 
 class _Options(msgspec.Struct):

@@ -15,6 +15,8 @@ from aragora.config import Loaded, load_here, shown
 from aragora.errors import AragoraError, ConfigError
 
 if TYPE_CHECKING:
+    from typing import BinaryIO, TextIO
+
     from aragora.debate.model import Outcome
 
 T = TypeVar("T")
@@ -103,10 +105,13 @@ def serve(*, demo: bool, **flags: object) -> None:
 @click.argument("topic", required=False)
 @click.option("--agents", help="Who debates, as in demo,demo:sceptic,demo. Default: three demo agents.")
 @click.option("--rounds", type=int, help="Rounds at most; default 3.")
-@click.option("--protocol", help="How to debate: critique (default) or vote_only.")
-@click.option("--rule", help="When it is agreed: majority (default), supermajority or unanimous.")
+@click.option("--protocol", help="How to debate: critique (default), gated, council, vote_only and others.")
+@click.option("--rule", help="How ballots decide: majority (default), supermajority, unanimous, schulze and others.")
 @click.option("--threshold", type=float, help="Share of the seats that must agree, 0 to 1, beyond what the rule says.")
 @click.option("--quorum", type=int, help="Ballots needed to decide anything; default more than half of the seats.")
+@click.option("--option", "options", multiple=True, help="An option of a closed question; give each of them.")
+@click.option("--topology", help="Who reads whom: full (default), ring, star or random:K.")
+@click.option("--judge", help="Agent that breaks a tie.")
 @click.option("--context", help="Background that every agent reads, or @FILE to read it from a file.")
 @click.option("--seed", type=int, help="Fixes what is arbitrary, demo agents included.")
 @click.option("--max-cost", "max_cost_usd", type=float, metavar="USD", help="Make no call that might take the debate past this.")
@@ -137,7 +142,7 @@ def debate(
         given["context"] = _file(context[1:])
     loaded = _settings(data_dir=data_dir)
     show = watch.shower(as_json=as_json, plain=plain)
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked = {name: value for name, value in given.items() if value not in (None, ())}
     if estimate:
         _run(watch.estimate(loaded, as_json=as_json, topic=topic, **asked))
         return
@@ -208,6 +213,82 @@ def agents(*, as_json: bool) -> None:
     from aragora.cli import models
 
     models.list_agents(_settings(), as_json=as_json)
+
+
+@main.command()
+@click.argument("debate_id", metavar="ID")
+@click.option("--rule", default="all", show_default=True, help="One rule, or all of them.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@data_dir
+def redecide(*, debate_id: str, rule: str, as_json: bool, data_dir: str | None) -> None:
+    """Count the last vote of a stored debate under every rule, and say how close it was."""
+    from aragora.cli import decisions
+
+    loaded = _settings(data_dir=data_dir)
+    _run(decisions.redecide(loaded.settings, debate_id, rule, as_json=as_json))
+
+
+@main.command()
+@click.argument("debate_id", metavar="ID")
+@click.option("--format", "form", type=click.Choice(["json", "markdown", "html"]), default="json", show_default=True)
+@click.option("--prove", type=int, metavar="SEQ", help="Write only the proof that this event belongs to the receipt.")
+@data_dir
+def receipt(*, debate_id: str, form: str, prove: int | None, data_dir: str | None) -> None:
+    """Write the receipt of a stored debate; signed, where ARAGORA_SIGNING_KEY is set."""
+    from aragora.cli import decisions
+
+    loaded = _settings(data_dir=data_dir)
+    _run(decisions.receipt_of(loaded.settings, debate_id, form, prove))
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--key", default="", help="The public key that must have signed it, in hexadecimal.")
+@click.option("--head", default="", help="The head of the chain that it must have, or the root for a proof of one event.")
+def verify(*, file: "BinaryIO", key: str, head: str) -> None:
+    """Check a receipt, or the proof of one event; exits with 0 only when it is whole. Needs no server and no database."""
+    from aragora.cli import decisions
+
+    try:
+        whole = decisions.verify(file.read(), key=key.lower(), head=head.lower())
+    except AragoraError as error:
+        _fail(error.message, EXIT_USAGE)
+    raise SystemExit(0 if whole else EXIT_FAILED)
+
+
+@main.command()
+@click.option("--only", help="Some experiments, as in E1,E12; default all.")
+@click.option("--trials", type=click.IntRange(50, 100_000), default=1500, show_default=True, help="Trials of a figure.")
+@click.option("--html", "page", type=click.Path(dir_okay=False), help="Write a page with plots as well.")
+@click.option("--json", "as_json", is_flag=True, help="Write the tables as JSON.")
+@click.option("--questions", type=click.File("r", "utf-8"), help="Compare a panel on these questions instead, one JSON a line.")
+@click.option("--agents", default="", help="The panel, for --questions; a semicolon parts the numbers of a simulated agent.")
+@click.option("--protocol", default="critique", show_default=True, help="How the panel debates, for --questions.")
+@data_dir
+def bench(
+    *,
+    only: str | None,
+    trials: int,
+    page: str | None,
+    as_json: bool,
+    questions: "TextIO | None",
+    agents: str,
+    protocol: str,
+    data_dir: str | None,
+) -> None:
+    """Reproduce published figures about panels, rankings and receipts; exits with 1 when one is missed."""
+    from aragora.cli import decisions
+
+    loaded = _settings(data_dir=data_dir)
+    try:
+        if questions is not None:
+            tables = [_run(decisions.compare(loaded.settings, questions.read(), agents.split(","), protocol))]
+        else:
+            tables = decisions.experiments(only, trials)
+        fits = decisions.report(tables, as_json=as_json, page=page)
+    except AragoraError as error:
+        _fail(error.message, EXIT_USAGE)
+    raise SystemExit(0 if fits else EXIT_FAILED)
 
 
 @main.command()

@@ -168,6 +168,8 @@ class Columns:
     def _head(self, width: int) -> list[RenderableType]:
         topic = Text(self._topic or "Waiting for the debate to begin", style="bold", no_wrap=True, overflow="ellipsis")
         place = f"Round {self._round} of {self._rounds}, {phase_of(self._phase)}" if self._round else "Starting"
+        if not self._round and self._phase:
+            place = f"Blind round, {phase_of(self._phase)}"
         people = f"   {self._people} {'vote' if self._people == 1 else 'votes'} by people" if self._people else ""
         line = Text(place + people, style="dim", no_wrap=True, overflow="ellipsis")
         return [topic, line, self._meter(width)]

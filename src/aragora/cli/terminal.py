@@ -27,7 +27,20 @@ FAULTS = {
     "unavailable": "could not be reached",
     "budget": "would have passed the cost limit",
 }
-PHASES = {"propose": "answering", "critique": "criticising", "revise": "revising", "vote": "voting", "judge": "judging"}
+PHASES = {
+    "propose": "answering",
+    "critique": "criticising",
+    "revise": "revising",
+    "vote": "voting",
+    "judge": "judging",
+    "synthesise": "summing up",
+}
+EFFECTS = {
+    "changed_winner": "Debating changed which answer leads.",
+    "strengthened": "Debating strengthened the answer that led before.",
+    "weakened": "Debating weakened the answer that led before.",
+    "nothing": "Debating changed nothing.",
+}
 ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # window titles and links
     r"|[\x1b\x9b]\[?[0-?]*[ -/]*[@-~]"  # colours and cursor moves, with either introducer
@@ -55,6 +68,7 @@ def summary(event: Event) -> str:
     lines += [f"Why: {paragraph(data['detail'])}"] if data.get("detail") else []
     counts = counts_of(mapping(data.get("tally")))
     lines += [f"Votes: {', '.join(f'{seat} {votes}' for seat, votes in counts.items())}"] if counts else []
+    lines += _before(data)
     dissent = [paragraph(seat) for seat in listing(data.get("dissent"))]
     lines += [f"Dissent: {', '.join(dissent)}"] if dissent else []
     lines += [f"Missing: {line}" for line in _missing(data)]
@@ -65,6 +79,21 @@ def summary(event: Event) -> str:
         f"{rounds} {'round' if rounds == 1 else 'rounds'}, {number(data.get('seconds', data.get('duration_seconds'))):.1f} s"
     )
     return "\n".join(lines)
+
+
+def _before(data: Data) -> list[str]:
+    """The vote before the debate, what debating did to it, and whether a judge was needed."""
+    blind, account = counts_of(mapping(data.get("blind"))), mapping(data.get("account"))
+    effect = EFFECTS.get(str(account.get("effect")), "")
+    hollow = " Nobody who joined gave a reason, and no critique was answered." if account.get("hollow") else ""
+    lines = [f"Before the debate: {', '.join(f'{seat} {votes}' for seat, votes in blind.items())}. {effect}{hollow}".rstrip()]
+    judged = paragraph(data.get("judged") or "")
+    return (lines if blind and effect else []) + ([f"Tie broken by: {judged}"] if judged else [])
+
+
+def round_of(number: object) -> str:
+    """The name of a round: the one before any debate is blind."""
+    return f"round {whole(number)}" if whole(number) else "blind round"
 
 
 def _outcome(data: Data) -> str:
@@ -93,7 +122,7 @@ def _outcome(data: Data) -> str:
 
 def _missing(data: Data) -> list[str]:
     return [
-        f"{paragraph(gone.get('seat'))} {fault_of(gone)} (round {whole(gone.get('round'))}, {phase_of(gone.get('phase'))})"
+        f"{paragraph(gone.get('seat'))} {fault_of(gone)} ({round_of(gone.get('round'))}, {phase_of(gone.get('phase'))})"
         for gone in map(mapping, listing(data.get("missing")))
     ]
 
@@ -209,7 +238,7 @@ class Lines:
             case "agent_message" | "agent_abstained" | "vote_cast":
                 return self._heading(data) + _fold(_message_line(data))
             case "round_complete":
-                return f"Round {whole(data.get('round'))}: {tally_words(data)}"
+                return f"{round_of(data.get('round')).capitalize()}: {tally_words(data)}"
             case "debate_end":
                 return f"\nOutcome\n{summary(event)}"
             case _:
@@ -218,7 +247,7 @@ class Lines:
     def _heading(self, data: Data) -> str:
         turn = (data.get("round"), data.get("phase"))
         before, self._turn = self._turn, turn
-        return "" if turn == before else f"\nRound {whole(turn[0])}, {phase_of(turn[1])}\n"
+        return "" if turn == before else f"\n{round_of(turn[0]).capitalize()}, {phase_of(turn[1])}\n"
 
 
 def _message_line(data: Data) -> str:

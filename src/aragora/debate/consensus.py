@@ -1,100 +1,51 @@
-"""From ballots to a tally, from a tally to an outcome. Imports `model` only; never calls a model."""
+"""From the last vote to an outcome. Imports siblings only; never calls a model."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from math import ceil
+from collections.abc import Sequence
 
+from aragora.debate.account import account_of
+from aragora.debate.floor import Floor
 from aragora.debate.model import Brief, Decision, Message, Missing, Outcome, Tally
+from aragora.debate.rules import RULES, at_least, majority, supermajority, unanimous
+from aragora.debate.tallies import count, decide, representatives
 
-# A rule says how many of the eligible must stand behind the leader.
-Rule = Callable[[int], int]
-
-# Shares such as 2/3 have no exact float; a count this close below a whole number is that number.
-ROUNDING = 1e-9
+__all__ = ["RULES", "at_least", "cancelled", "conclude", "count", "decide", "failed", "majority", "supermajority", "unanimous"]
 
 
-def at_least(share: float, eligible: int) -> int:
-    """The smallest count that is `share` of `eligible`, at least 1."""
-    return max(1, ceil(share * eligible - ROUNDING))
-
-
-def majority(eligible: int) -> int:
-    """More than half."""
-    return eligible // 2 + 1
-
-
-def supermajority(eligible: int) -> int:
-    """Two thirds or more."""
-    return at_least(2 / 3, eligible)
-
-
-def unanimous(eligible: int) -> int:
-    """Everybody."""
-    return eligible
-
-
-RULES: dict[str, Rule] = {"majority": majority, "supermajority": supermajority, "unanimous": unanimous}
-
-
-def count(brief: Brief, ballots: Sequence[Message]) -> Tally:
-    """Count the ballots of one vote under the brief's rule. Seats that were missing stay in the denominator."""
-    counts = Counter(message.ballot.choice for message in ballots if message.ballot is not None)
-    eligible = len(brief.seats)
-    received = counts.total()
-    top = max(counts.values(), default=0)
-    ahead = [choice for choice, votes in counts.items() if votes == top]
-    needed = RULES[brief.rule](eligible)
-    if brief.threshold is not None:
-        needed = max(needed, at_least(brief.threshold, eligible))
-    leader = ahead[0] if len(ahead) == 1 else None
-    reached = leader is not None and top >= needed and received >= brief.quorum_needed
-    # Sorted, so that equal ballots give equal bytes whatever the order in which they came.
-    ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return Tally(leader=leader, agreement=top / eligible, reached=reached, counts=ordered, eligible=eligible, received=received)
-
-
-def decide(brief: Brief, tally: Tally) -> Decision:
-    """Say in one word what a tally means."""
-    if tally.received < brief.quorum_needed:
-        return Decision.INSUFFICIENT_QUORUM
-    if tally.leader is None:
-        return Decision.DEADLOCK
-    votes = tally.counts[tally.leader]
-    if votes == tally.eligible or (tally.reached and brief.rule != "majority"):
-        return Decision.CONSENSUS
-    return Decision.MAJORITY if 2 * votes > tally.eligible else Decision.SPLIT
-
-
-def conclude(
-    brief: Brief,
-    *,
-    answers: Mapping[str, Message],
-    ballots: Sequence[Message],
-    heard: Sequence[Message],
-    rounds: int,
-    stopped: str,
-) -> Outcome:
-    """Draw up the outcome from the standing answers, the ballots of the deciding vote and every message of the debate."""
-    missing = missing_of(heard)
-    if not answers:
+def conclude(brief: Brief, floor: Floor, *, rounds: int, stopped: str, verdict: Message | None = None) -> Outcome:
+    """Draw up the outcome from all that was said; `verdict` is the judge's message where the lead was tied."""
+    missing = missing_of(floor.heard)
+    if not floor.answers:
         return failed(rounds=rounds, stopped="nobody", detail="No seat gave an answer.", missing=missing)
-    tally = count(brief, ballots)
+    tally = count(brief, floor.ballots, floor.answers)
     decision = decide(brief, tally)
     decided = decision is not Decision.INSUFFICIENT_QUORUM
-    whole = tally.received == tally.eligible
-    winner = tally.leader if decided else None
+    winner, judged = _winner(tally, verdict) if decided else (None, "")
+    first = representatives(brief, floor.ballots, floor.answers)
+    given = {m.seat: first.get(m.ballot.choice, m.ballot.choice) for m in floor.ballots if m.ballot is not None}
+    blind = count(brief, floor.votes[0], floor.opening) if floor.votes else None
     return Outcome(
-        outcome=decision if whole or not decided else Decision.DEGRADED,
+        outcome=decision if tally.received == tally.eligible or not decided else Decision.DEGRADED,
         decision=decision,
         reached=tally.reached,
         stopped=stopped if decided else "quorum",
         rounds=rounds,
         winner=winner,
-        answer=answers[winner].content if winner else "",
+        answer=floor.answers[winner].content if winner else "",
+        position=floor.answers[winner].position if winner else "",
         tally=tally,
-        dissent=tuple(m.seat for m in ballots if winner and m.ballot is not None and m.ballot.choice != winner),
+        blind=blind,
+        judged=judged,
+        dissent=tuple(seat for seat, choice in given.items() if winner and choice != winner),
         missing=missing,
+        account=account_of(brief, floor, winner=winner, tally=tally, blind=blind),
     )
+
+
+def _winner(tally: Tally, verdict: Message | None) -> tuple[str | None, str]:
+    """Who won, and the judge if it took one. A judge chooses between those that lead together; it does not make an agreement."""
+    if verdict is not None and verdict.ballot is not None and verdict.ballot.choice in tally.tied:
+        return verdict.ballot.choice, verdict.seat
+    return tally.leader, ""
 
 
 def missing_of(heard: Sequence[Message]) -> tuple[Missing, ...]:

@@ -81,7 +81,14 @@ class DebateEnded:
 Event = DebateStarted | Message | PersonVoted | RoundCompleted | DebateEnded
 
 # The role that the public client expects beside each phase.
-ROLES = {Phase.PROPOSE: "proposer", Phase.CRITIQUE: "critic", Phase.REVISE: "proposer", Phase.VOTE: "voter", Phase.JUDGE: "judge"}
+ROLES = {
+    Phase.PROPOSE: "proposer",
+    Phase.CRITIQUE: "critic",
+    Phase.REVISE: "proposer",
+    Phase.VOTE: "voter",
+    Phase.JUDGE: "judge",
+    Phase.SYNTHESISE: "synthesizer",
+}
 
 
 def type_of(event: Event) -> str:
@@ -95,8 +102,6 @@ def type_of(event: Event) -> str:
 
 def key_of(event: Event) -> str:
     """The identity of an event in its log: recording it twice records it once."""
-    if isinstance(event, Message):
-        return f"turn/{event.round}/{event.phase}/{event.seat}"
     return event.key
 
 
@@ -111,7 +116,7 @@ def data_of(event: Event) -> dict[str, object]:
         case PersonVoted():
             return {**asdict(event), "kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
         case RoundCompleted():
-            return {"round": event.round, "round_number": event.round, **asdict(event.tally)}
+            return {"round": event.round, "round_number": event.round, "blind": event.round == 0, **asdict(event.tally)}
         case DebateEnded(outcome=outcome):
             names = {"result": outcome.answer, "final_answer": outcome.answer, "total_rounds": outcome.rounds}
             more = {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}

@@ -1,7 +1,7 @@
 """The nouns of a debate. Imports the standard library only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ class Phase(StrEnum):
     REVISE = "revise"  # answer again, having read the critiques
     VOTE = "vote"  # choose the best standing answer
     JUDGE = "judge"  # decide between answers without having given one
+    SYNTHESISE = "synthesise"  # write one text out of several
 
 
 class Status(StrEnum):
@@ -67,6 +68,16 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """How alike two agents chose before they had read each other, over their earlier debates."""
+
+    one: str
+    other: str
+    phi: float  # agreement beyond chance, -1 to 1
+    votes: int  # how many votes it was measured on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
     """What was asked. Fixed before the first call, kept whole in the first event, and all that a replay needs."""
 
@@ -78,6 +89,14 @@ class Brief:
     threshold: float | None = None  # share of all seats that the leader needs, beyond what the rule says; 0 to 1
     quorum: int | None = None  # ballots needed to decide; None: more than half of the seats
     context: str = ""  # background that every seat reads with the topic
+    options: tuple[str, ...] = ()  # the positions of a closed question; empty: an open one, each answer is its own position
+    topology: str = "full"  # who reads whom in a round: full, ring, star or random:K
+    self_vote: bool = True  # whether a seat may vote for its own answer
+    veto: bool = False  # whether an answer that a ballot objects to can win
+    judge: Seat | None = None  # decides between answers that lead together, and only then
+    stops: tuple[str, ...] = ("agreement", "settled", "nothing_new")  # which rules may end a debate before its last round
+    seconds_max: float | None = None  # how long its turns may take
+    alike: tuple[Alike, ...] = ()  # how often its agents chose alike in earlier debates
     seed: int = 0  # fixes the order in which peers are shown, and the demo agents
     history_rounds_max: int = 5  # rounds of history a seat is shown
     context_tokens_max: int = 8000  # estimated tokens of history a seat is shown
@@ -121,6 +140,10 @@ class Ballot:
     choice: str
     confidence: float | None = None  # 0 to 1; None: not said
     reason: str = ""
+    ranking: tuple[str, ...] = ()  # answers from best to worst; those left out share the last place
+    scores: dict[str, float] = field(default_factory=dict)  # how good each answer is, 0 to 1
+    objects: tuple[str, ...] = ()  # answers that this voter cannot live with
+    same: tuple[tuple[str, ...], ...] = ()  # groups of answers that say the same thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +172,8 @@ class Message:
     seat: str
     content: str = ""
     target: str = ""  # the seat that a critique is about; empty: all of them
+    position: str = ""  # which of the brief's options, or which number, an answer stands for
+    cites: tuple[str, ...] = ()  # keys of the texts that it answers or was convinced by
     ballot: Ballot | None = None
     abstention: Abstention | None = None
     stand_in: StandIn | None = None
@@ -160,6 +185,11 @@ class Message:
         """Whether there is something to read: a failed turn has nothing to critique or vote on."""
         return self.abstention is None
 
+    @property
+    def key(self) -> str:
+        """Its identity in the log of its debate, by which other texts cite it."""
+        return f"turn/{self.round}/{self.phase}/{self.seat}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -170,6 +200,8 @@ class Turn:
     seat: Seat
     sees: tuple[Message, ...] = ()
     choices: tuple[str, ...] = ()  # the seats whose standing answers may be voted for
+    part: str = ""  # the part a seat plays in this phase, such as pro or con; empty: the usual one
+    positions: tuple[str, ...] = ()  # the options of which the reply must declare one; empty: none
 
     @property
     def key(self) -> str:
@@ -187,6 +219,8 @@ class Tally:
     counts: dict[str, int]
     eligible: int
     received: int
+    tied: tuple[str, ...] = ()  # the answers that share the lead, if more than one does
+    scores: dict[str, float] = field(default_factory=dict)  # what the rule made of the ballots, the best answer first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +232,40 @@ class Missing:
     phase: Phase
     fault: Fault
     detail: str = ""
+
+
+class Effect(StrEnum):
+    """What debating did to the vote. Whether that was for the better only the truth could tell."""
+
+    CHANGED_WINNER = "changed_winner"
+    STRENGTHENED = "strengthened"  # the same answer leads, with more support
+    WEAKENED = "weakened"  # the same answer leads, with less
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"  # there was only one vote, or one of the two had no leader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A change of mind between the blind vote and the last one."""
+
+    seat: str
+    before: str
+    after: str
+    cites: tuple[str, ...] = ()  # texts of others, said after the blind vote, that it gives as its reason; empty: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What lies behind a tally: who moved and why, what went unanswered, how independent the votes were."""
+
+    effect: Effect = Effect.UNKNOWN
+    switches: tuple[Switch, ...] = ()
+    hollow: bool = False  # agreement rose, though nobody cited a reason and no critique was answered
+    repeated: tuple[str, ...] = ()  # keys of critiques that say again what was said before
+    dropped: tuple[str, ...] = ()  # keys of critiques that the criticised seat never answered
+    effective_votes: float | None = None  # how many independent votes the panel is worth
+    confidence: float | None = None  # what the winner's voters said, at most what so few independent votes can carry
+    saved_turns: int = 0  # turns that the brief allowed and that were not needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,11 +298,15 @@ class Outcome:
     outcome: Decision  # the headline: `degraded` when a seat was missing from the deciding vote
     decision: Decision  # what the ballots say, whoever was missing
     reached: bool  # whether the brief's rule was met
-    stopped: str  # why no further round was held: agreement, rounds, quorum, nobody, cancelled, error
+    stopped: str  # why no further round was held: one of the reasons in `stops`
     rounds: int
     winner: str | None = None
     answer: str = ""
+    position: str = ""  # the option or number that the winning answer stands for
     tally: Tally | None = None
+    blind: Tally | None = None  # the vote before anybody had debated
+    judged: str = ""  # the seat whose verdict broke a tie; empty: no verdict was needed
+    account: Account = Account()
     dissent: tuple[str, ...] = ()  # seats whose last ballot was for another answer
     missing: tuple[Missing, ...] = ()
     replaced: tuple[Replaced, ...] = ()

@@ -1,68 +1,189 @@
 """Protocols: each one a pure generator that asks for turns and is sent what was said. Imports siblings only.
 
-A script yields either turns, and is sent one message for each, in order; or an event to record, and is sent nothing.
-It returns the outcome. The same messages always lead to the same turns: that is what makes a crash cheap and a debate replayable.
 A name carries a version; changing what a protocol asks makes a new version, so that old debates still replay.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 
-from aragora.debate.consensus import conclude, count
-from aragora.debate.events import RoundCompleted
-from aragora.debate.model import Brief, Message, Outcome, Phase, Turn
+from aragora.debate.consensus import conclude
+from aragora.debate.floor import Floor
+from aragora.debate.model import Brief, Message, Phase, Seat
+from aragora.debate.panels import delphi, pro_con
+from aragora.debate.script import Script, Steps, ask, close, debate, opening, recent, vote
+from aragora.debate.stops import agreed
+from aragora.debate.tallies import count, representatives
 
-Script = Generator[Sequence[Turn] | RoundCompleted, Sequence[Message], Outcome]
 Protocol = Callable[[Brief], Script]
-
-
-def critique(brief: Brief) -> Script:
-    """Answer blind; then each round critique, revise and vote, until the rule is met or the last round is over."""
-    heard = list((yield ask(brief, 1, Phase.PROPOSE)))
-    answers = {m.seat: m for m in heard if m.spoke}
-    ballots: Sequence[Message] = ()
-    number, stopped = 1, "nobody"
-    for number in range(1, brief.rounds + 1):
-        if not answers:
-            break
-        critiques = yield ask(brief, number, Phase.CRITIQUE, sees=[*answers.values()])
-        revisions = yield ask(brief, number, Phase.REVISE, sees=[*recent(brief, heard, number), *answers.values(), *critiques])
-        answers |= {m.seat: m for m in revisions if m.spoke}
-        ballots = yield ask(brief, number, Phase.VOTE, sees=[*answers.values()], choices=[*answers])
-        heard += [*critiques, *revisions, *ballots]
-        tally = count(brief, ballots)
-        yield RoundCompleted(round=number, tally=tally)
-        stopped = "agreement" if tally.reached else "rounds"
-        if tally.reached:
-            break
-    return conclude(brief, answers=answers, ballots=ballots, heard=heard, rounds=number, stopped=stopped)
+# What each round of critique asks of each seat.
+TALKED = (Phase.CRITIQUE, Phase.REVISE, Phase.VOTE)
 
 
 def vote_only(brief: Brief) -> Script:
     """Answer blind, then vote once on the answers: the cheapest panel, and the one that debate has to beat."""
-    proposals = yield ask(brief, 1, Phase.PROPOSE)
-    answers = {m.seat: m for m in proposals if m.spoke}
-    ballots: Sequence[Message] = ()
-    if answers:
-        ballots = yield ask(brief, 1, Phase.VOTE, sees=[*answers.values()], choices=[*answers])
-        yield RoundCompleted(round=1, tally=count(brief, ballots))
-    return conclude(brief, answers=answers, ballots=ballots, heard=[*proposals, *ballots], rounds=1, stopped="rounds")
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from close(brief, floor, 0, "rounds"))
 
 
-def ask(
-    brief: Brief, number: int, phase: Phase, *, sees: Sequence[Message] = (), choices: Sequence[str] = ()
-) -> tuple[Turn, ...]:
-    """Ask every seat to speak, each seeing the same messages."""
-    seen, standing = tuple(m for m in sees if m.spoke), tuple(choices)
-    return tuple(Turn(round=number, phase=phase, seat=seat, sees=seen, choices=standing) for seat in brief.seats)
+def critique(brief: Brief) -> Script:
+    """Answer and vote blind; then each round critique, revise and vote, until there is a reason to stop."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _criticise))
 
 
-def recent(brief: Brief, heard: Sequence[Message], number: int) -> list[Message]:
-    """The critiques of earlier rounds that are still shown in round `number`."""
-    first = number - brief.history_rounds_max + 1
-    return [m for m in heard if m.phase is Phase.CRITIQUE and first <= m.round < number]
+def _criticise(brief: Brief, floor: Floor, number: int) -> Steps:
+    standing = list(floor.answers.values())
+    critiques = yield ask(brief, number, Phase.CRITIQUE, sees=standing)
+    sees = [*recent(brief, floor, number), *standing, *critiques]
+    floor.hear(critiques)
+    floor.answer((yield ask(brief, number, Phase.REVISE, sees=sees)))
 
 
-PROTOCOLS: dict[str, Protocol] = {"critique@1": critique, "vote_only@1": vote_only}
+def gated(brief: Brief) -> Script:
+    """Answer and vote blind; debate only if that vote left something open, and then only the answers that got votes."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    if floor.answers and agreed(brief, count(brief, floor.ballots, floor.answers)):
+        floor.saved_turns = brief.rounds * len(TALKED) * len(brief.seats)
+        return conclude(brief, floor, rounds=0, stopped="uncontested")
+    supported = {m.ballot.choice for m in floor.ballots if m.ballot is not None}
+    first = representatives(brief, floor.ballots, floor.answers)
+    contested = {first[name] for name in supported if name in first}
+    if contested:
+        floor.answers = {name: m for name, m in floor.answers.items() if first[name] in contested}
+    return (yield from debate(brief, floor, _contest))
+
+
+def _contest(brief: Brief, floor: Floor, number: int) -> Steps:
+    standing = list(floor.answers.values())
+    authors = [seat for seat in brief.seats if seat.name in floor.answers]
+    critiques = yield ask(brief, number, Phase.CRITIQUE, sees=standing)
+    sees = [*recent(brief, floor, number), *standing, *critiques]
+    floor.hear(critiques)
+    floor.answer((yield ask(brief, number, Phase.REVISE, sees=sees, seats=authors)))
+
+
+def collective_refinement(brief: Brief) -> Script:
+    """Each round everybody reads the answers of the others and answers again; then a vote."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _refine))
+
+
+def _refine(brief: Brief, floor: Floor, number: int) -> Steps:
+    floor.answer((yield ask(brief, number, Phase.REVISE, sees=[*floor.answers.values()])))
+
+
+def anti_conformity(brief: Brief) -> Script:
+    """As collective refinement, but told that agreement of others is no evidence."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _resist))
+
+
+def _resist(brief: Brief, floor: Floor, number: int) -> Steps:
+    floor.answer((yield ask(brief, number, Phase.REVISE, sees=[*floor.answers.values()], part="anti_conformity")))
+
+
+def correction(brief: Brief) -> Script:
+    """As critique, but a revision replaces an answer only if it cites the text that proves the mistake."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _correct))
+
+
+def _correct(brief: Brief, floor: Floor, number: int) -> Steps:
+    standing = list(floor.answers.values())
+    critiques = yield ask(brief, number, Phase.CRITIQUE, sees=standing)
+    sees = [*recent(brief, floor, number), *standing, *critiques]
+    floor.hear(critiques)
+    revisions = yield ask(brief, number, Phase.REVISE, sees=sees, part="correction")
+    floor.hear([m for m in revisions if not _proven(m)])
+    floor.answer([m for m in revisions if _proven(m)])
+
+
+def _proven(message: Message) -> bool:
+    return message.spoke and bool(message.cites)
+
+
+def relay(brief: Brief) -> Script:
+    """Each round the answers are passed on: every seat in turn improves on what the one before it has just said; then a vote."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _pass_on))
+
+
+def _pass_on(brief: Brief, floor: Floor, number: int) -> Steps:
+    for place, seat in enumerate(brief.seats):
+        before = brief.seats[place - 1].name
+        sees = [floor.answers[name] for name in dict.fromkeys((seat.name, before)) if name in floor.answers]
+        floor.answer((yield ask(brief, number, Phase.REVISE, sees=sees, seats=[seat])))
+
+
+def report(brief: Brief) -> Script:
+    """Each round one seat, a different one each time, sums up all answers and the others revise on its report; then a vote."""
+    floor = Floor()
+    yield from opening(brief, floor)
+    return (yield from debate(brief, floor, _report))
+
+
+def _report(brief: Brief, floor: Floor, number: int) -> Steps:
+    standing = list(floor.answers.values())
+    hub = brief.seats[(number - 1) % len(brief.seats)]
+    summed = yield ask(brief, number, Phase.SYNTHESISE, sees=standing, seats=[hub], part="report")
+    floor.hear(summed)
+    shown = [m for m in summed if m.spoke] or standing
+    turns = [
+        turn for seat in brief.seats for turn in ask(brief, number, Phase.REVISE, sees=[*_own(floor, seat), *shown], seats=[seat])
+    ]
+    floor.answer((yield tuple(turns)))
+
+
+def _own(floor: Floor, seat: Seat) -> Sequence[Message]:
+    return [floor.answers[seat.name]] if seat.name in floor.answers else []
+
+
+def council(brief: Brief) -> Script:
+    """Answer, rank the others blind, let the author of the leading answer write the synthesis, vote on it like on any answer."""
+    floor = Floor()
+    yield from opening(brief, floor, own=False, part="rank")
+    if not floor.ballots:
+        return (yield from close(brief, floor, 0, "nobody"))
+    for chair in _chairs(brief, floor):
+        written = yield ask(brief, 1, Phase.SYNTHESISE, sees=_at_table(brief, floor), seats=[chair])
+        floor.answer(written)
+        if written[0].spoke:
+            yield from vote(brief, floor, 1, own=False, part="rank")
+            return (yield from close(brief, floor, 1, "rounds"))
+    return (yield from close(brief, floor, 0, "nobody"))
+
+
+def _at_table(brief: Brief, floor: Floor) -> list[Message]:
+    return [floor.answers[seat.name] for seat in brief.seats if seat.name in floor.answers]
+
+
+def _chairs(brief: Brief, floor: Floor) -> list[Seat]:
+    """Who may write the synthesis: the author of the leading answer, and after it the next ones, should it not answer."""
+    tally = count(brief, floor.ballots, floor.answers)
+    order = [*tally.scores, *floor.answers]
+    seats = {seat.name: seat for seat in brief.seats}
+    return [seats[name] for name in dict.fromkeys(order) if name in seats and name in floor.answers]
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "anti_conformity@1": anti_conformity,
+    "collective_refinement@1": collective_refinement,
+    "correction@1": correction,
+    "council@1": council,
+    "critique@1": critique,
+    "delphi@1": delphi,
+    "gated@1": gated,
+    "pro_con@1": pro_con,
+    "relay@1": relay,
+    "report@1": report,
+    "vote_only@1": vote_only,
+}
 DEFAULT = "critique"
 
 

@@ -33,16 +33,31 @@ class Change:
 
 
 def matches(brief: Brief, outcome: Outcome) -> tuple[Match, ...]:
-    """Compare the support of every two seats of different agents; nothing is compared where nothing was decided."""
-    if outcome.tally is None or not outcome.tally.received or outcome.winner is None:
+    """Compare the support of every two seats of different agents; nothing is compared where no seat won."""
+    names = {seat.name for seat in brief.seats}
+    if outcome.tally is None or not outcome.tally.received or outcome.winner not in names:
         return ()
-    votes = outcome.tally.counts
+    return compared(brief, outcome.tally.counts)
+
+
+def compared(brief: Brief, votes: Mapping[str, int]) -> tuple[Match, ...]:
+    """One result for every two seats of different agents, by the votes that each got: of the panel, or of people."""
     played = []
     for one, other in combinations(brief.seats, 2):
         if one.agent != other.agent:
             lead = votes.get(one.name, 0) - votes.get(other.name, 0)
             played.append(Match(a=one.agent, b=other.agent, score=0.5 if lead == 0 else float(lead > 0)))
     return tuple(played)
+
+
+def brier(forecasts: Sequence[tuple[float, bool]]) -> float | None:
+    """How well stated confidence foretold what happened: 0 is perfect, 0.25 is a coin; None without a forecast.
+
+    What a ballot foretells is that its choice wins; with a person's verdict at hand, that this is the right choice.
+    """
+    if not forecasts:
+        return None
+    return sum((sure - happened) ** 2 for sure, happened in forecasts) / len(forecasts)
 
 
 def changes(played: Sequence[Match], ratings: Mapping[str, float]) -> tuple[Change, ...]:

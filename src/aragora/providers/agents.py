@@ -16,6 +16,7 @@ from aragora.providers import Agent, Completion, OnText, Provider, ProviderError
 from aragora.providers.demo import VARIANTS, Demo
 from aragora.providers.endpoints import MODEL, Catalogue, Source, variable
 from aragora.providers.money import cost_usd, worst_usd
+from aragora.providers.sim import Sim, nature
 from aragora.providers.wire import Patience, Tokens, Wire
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Agents:
         """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry."""
         self.catalogue = catalogue or Catalogue()
         self._jitter = jitter
-        self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s)}
+        self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s), "sim": Sim()}
         self._transport: Transport | None = None
 
     def find(self, name: str) -> Agent:
@@ -61,6 +62,9 @@ class Agents:
         provider, _, model = name.partition(":")
         if name in VARIANTS:
             return Agent(name=name, provider=provider, model=model, persona=VARIANTS[name])
+        if provider == "sim":
+            nature(model)
+            return Agent(name=name, provider=provider, model=model)
         if provider in self.catalogue.sources and MODEL.match(model):
             return Agent(name=name, provider=provider, model=model)
         raise Invalid("names no agent that this server knows; GET /api/agents lists them")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from aragora.debate.context import tokens
+from aragora.debate.context import fit, tokens
 from aragora.debate.model import Brief, Message, Phase, Turn, Usage
 from aragora.debate.prompts import labels
 from aragora.providers import Completion, OnText, Request
@@ -33,10 +33,12 @@ __all__ = ["VARIANTS", "Demo"]
 # What it takes to leave one's own position, by round: high at first, so that there is something to watch; 1 is the whole
 # range of how good positions can seem. Tuned so that of debates of three seats and two rounds about two thirds agree.
 ATTACHMENT = (0.75, 0.2, 0.1, 0.05)
+UNDEBATED = ("vote_only", "gated", "council")
 ATTACHMENT_UNHEARD = 0.2  # in a vote without a debate before it
 PAIR = 2
 CROWD = 0.24  # more with more than a pair of positions at the table, where a better one is easily found
 TASTE = 0.35  # how far two seats may differ about the same position
+SIDES = ("pro", "con")  # a seat that is given a side argues the first position of the topic, or the second
 QUOTE_WORDS = 16
 QUOTE_CHARS = 110
 
@@ -83,7 +85,7 @@ class _Speaker:
     @classmethod
     def of(cls, brief: Brief, turn: Turn, model: str) -> "_Speaker":
         matter = understand(brief.topic)
-        answers = {m.seat: m for m in turn.sees if m.phase in (Phase.PROPOSE, Phase.REVISE)}
+        answers = {m.seat: m for m in turn.sees if m.phase in (Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE)}
         found = {seat: _stance(matter, message.content) for seat, message in answers.items()}
         return cls(
             brief=brief,
@@ -98,13 +100,26 @@ class _Speaker:
     def reply(self) -> str:
         match self.turn.phase:
             case Phase.PROPOSE:
-                return self.propose()
+                return self.propose() + self.declared()
             case Phase.CRITIQUE:
                 return self.critique()
-            case Phase.REVISE:
-                return self.revise()
+            case Phase.REVISE | Phase.SYNTHESISE:
+                return self.revise() + self.declared()
             case Phase.VOTE | Phase.JUDGE:
                 return self.vote()
+
+    def declared(self) -> str:
+        """The last line of an answer, where one was asked for: an option that goes with the position held, or a number."""
+        if self.turn.part == "estimate":
+            spread = (_share(f"{self.brief.seed}/taste/{self.me}") - 0.5) / (1 + self.turn.round)
+            return f"\nEstimate: {100 * (1 + self.appeal('estimate')) * (1 + spread):.0f}"
+        options = self.turn.positions
+        return f"\nPosition: {options[self.leaning() % len(options)]}" if options else ""
+
+    def cite(self, message: Message) -> str:
+        """The number of a text that this turn shows, as answers cite it."""
+        shown = fit(self.turn.sees, self.brief.context_tokens_max)
+        return next((f" [{number}]" for number, m in enumerate(shown, start=1) if m.key == message.key), "")
 
     # Who this seat is, and what it holds.
 
@@ -125,6 +140,8 @@ class _Speaker:
         return next((n for n, known in enumerate(self.brief.seats) if known.name == seat), 0)
 
     def _home_of(self, seat: str) -> int:
+        if seat == self.me and self.turn.part in SIDES:
+            return SIDES.index(self.turn.part) % len(self.matter.positions)
         return self._place_of(seat) % len(self.matter.positions)
 
     @property
@@ -149,13 +166,20 @@ class _Speaker:
     def leaning(self) -> int:
         """The position that this seat holds after hearing the others."""
         mine = self.stances.get(self.me, self.home)
+        if self.turn.part in SIDES:
+            return self.home
         revising = self.turn.phase is Phase.REVISE
         if not revising and self.me in self.answers and self.answers[self.me].phase is Phase.REVISE:
             return mine  # it has heard the others already, and a vote is no time for second thoughts
-        hold = ATTACHMENT[min(self.turn.round, len(ATTACHMENT)) - 1] if revising else ATTACHMENT_UNHEARD
+        hold = ATTACHMENT[min(max(self.turn.round, 1), len(ATTACHMENT)) - 1] if revising or self.debates else ATTACHMENT_UNHEARD
         held = {mine, *self.stances.values()}
         hold += self.voice.stubborn + (CROWD if len(held) > PAIR else 0.0)
         return max(held, key=lambda p: (self.appeal(p) + (hold if p == mine else 0.0), -p))
+
+    @property
+    def debates(self) -> bool:
+        """Whether a debate is to follow this vote: then it is too early to leave one's own answer."""
+        return self.turn.round == 0 and self.brief.protocol.partition("@")[0] not in UNDEBATED
 
     def sureness(self, stance: int) -> float:
         """From 0 to 1: lower for each critique of one's own answer, higher for each other seat of the same opinion."""
@@ -190,8 +214,8 @@ class _Speaker:
     def revise(self) -> str:
         if self.me not in self.answers:
             return self.propose()
-        before = self.stances.get(self.me, self.home)
         after = self.leaning()
+        before = after if self.turn.part in SIDES else self.stances.get(self.me, self.home)
         claim = self.matter.positions[after].claim
         if after != before:
             return " ".join([f"{claim}: {self.turning(before, after)}", *self.arguments(after, count=2), self.closing(after)])
@@ -212,7 +236,15 @@ class _Speaker:
         else:
             reason = f"I came with another view, but what {self.peer(choice)} says on {name} weighs more: {way} it is."
         ballot = {"choice": self.names[choice], "confidence": round(self.ballot_sureness(stance), 2), "reason": reason}
-        return json.dumps(ballot, ensure_ascii=False)
+        others = sorted((seat for seat in self.turn.choices if seat != choice), key=self._liking, reverse=True)
+        moved = choice != self.me and before is not None and before != stance and choice in self.answers
+        cited = re.findall(r"\d+", self.cite(self.answers[choice])) if moved else []
+        more = {"ranking": [self.names[seat] for seat in (choice, *others)], "cites": [int(number) for number in cited]}
+        return json.dumps(ballot | more, ensure_ascii=False)
+
+    def _liking(self, seat: str) -> float:
+        """How good this seat finds the answer of another."""
+        return self.appeal(self.stances.get(seat, seat)) + (1.0 if self.stances.get(seat) == self.leaning() else 0.0)
 
     # The sentences it says it with.
 
@@ -250,12 +282,13 @@ class _Speaker:
         if hit:
             critic, point = hit[0].seat, hit[1]
             better = "its own case is the better one" if critic == source else f"{self.peer(source)} has the better case"
-            return f"I have changed my mind, because {self.peer(critic)} is right that {point.yields}, and {better}."
+            why = f"{self.peer(critic)} is right that {point.yields}, and {better}"
+            return f"I have changed my mind, because {why}{self.cite(hit[0])}."
         found = self.point_of(self.answers[source].content)
         why = (
             f", on {found.name}, it has the better of {self.matter.positions[before].way}" if found else " it is the better case"
         )
-        return f"I have changed my mind, because {self.peer(source)} convinced me that{why}."
+        return f"I have changed my mind, because {self.peer(source)} convinced me that{why}{self.cite(self.answers[source])}."
 
     def answer_critics(self) -> str:
         critics = list(self.against_me())
@@ -264,9 +297,11 @@ class _Speaker:
         critic = critics[0]
         point = self.countered(critic.content)
         if point is None:
-            return f"{self.peer(critic.seat)} asks for more than I can show, so I would agree on a test before anything else."
+            asks = f"{self.peer(critic.seat)} asks for more than I can show{self.cite(critic)}"
+            return f"{asks}, so I would agree on a test before anything else."
         holds = point.holds if point.holds.startswith("I ") else point.holds[:1].lower() + point.holds[1:]
-        return self.pick(REPLIES, "reply").format(peer=self.peer(critic.seat), name=point.name, holds=holds)
+        reply = self.pick(REPLIES, "reply").format(peer=self.peer(critic.seat), name=point.name, holds=holds)
+        return reply.removesuffix(".") + self.cite(critic) + "."
 
     # What it finds in what others said.
 
