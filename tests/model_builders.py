@@ -26,7 +26,7 @@ def run(task: Coroutine[Any, Any, T]) -> T:
         return runner.run(task)
 
 
-def a_catalogue(url: str, *, agents: dict[str, dict[str, object]] | None = None, **table: object) -> Catalogue:
+def a_catalogue(url: str, agents: dict[str, dict[str, object]] | None = None, /, **table: object) -> Catalogue:
     """Every vendor, reached at the test server with a planted key."""
     faults: list[str] = []
     tables = {name: {**QUICK, "base_url": url + path, "requests_per_minute": 0, **table} for name, path in PROVIDERS.items()}
@@ -35,9 +35,9 @@ def a_catalogue(url: str, *, agents: dict[str, dict[str, object]] | None = None,
     return made
 
 
-def some_agents(url: str, *, agents: dict[str, dict[str, object]] | None = None, **table: object) -> Agents:
+def some_agents(url: str, agents: dict[str, dict[str, object]] | None = None, /, **table: object) -> Agents:
     """Agents that ask the test server, without pauses between retries."""
-    return Agents(demo_delay_s=0, catalogue=a_catalogue(url, agents=agents, **table), jitter=lambda: 0.0)
+    return Agents(demo_delay_s=0, catalogue=a_catalogue(url, agents, **table), jitter=lambda: 0.0)
 
 
 def a_request(

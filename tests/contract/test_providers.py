@@ -76,7 +76,7 @@ FAULTS = {
 def test_a_failure_has_its_name_and_is_repeated_only_where_that_is_safe(provider: str, streamed: bool, model: str) -> None:
     """No failure becomes a text; nothing is asked again once a piece was handed on or where it cannot help."""
     fault, calls_streamed, calls_whole = FAULTS[model]
-    answer, pieces, server = run(ask(provider, model, streamed=streamed, timeout_s=2.0))
+    answer, pieces, server = run(ask(provider, model, streamed=streamed, timeout_s=1.2))
     assert isinstance(answer, ProviderError)
     assert answer.fault == fault, answer.detail
     assert server.calls[model] == (calls_streamed if streamed else calls_whole), answer.detail
