@@ -249,8 +249,8 @@ class Engine:
             raise
         except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
             log.exception("debate broke", debate_id=debate_id)
-            outcome = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
-        outcome = accounted(claim.brief, outcome, run.heard)
+            broken = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
+            outcome = accounted(claim.brief, broken, run.heard)
         await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
         log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
 

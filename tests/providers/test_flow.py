@@ -36,7 +36,7 @@ def test_pace_keeps_its_word(rate: int, units: int) -> None:
     for _ in range(5):
         pace.take(0.0, units)
     wait = pace.wait_s(0.0, units)
-    assert pace.wait_s(wait + 1e-6, units) == 0
+    assert pace.wait_s(wait + 1e-6, units) <= 1e-6
 
 
 def test_pace_holds_everybody_while_the_vendor_says_so() -> None:

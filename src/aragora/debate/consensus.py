@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aragora.debate.account import account_of
+from aragora.debate.costs import accounted
 from aragora.debate.floor import Floor
 from aragora.debate.model import Brief, Decision, Message, Missing, Outcome, Tally
 from aragora.debate.rules import RULES, at_least, majority, supermajority, unanimous
@@ -13,6 +14,10 @@ __all__ = ["RULES", "at_least", "cancelled", "conclude", "count", "decide", "fai
 
 def conclude(brief: Brief, floor: Floor, *, rounds: int, stopped: str, verdict: Message | None = None) -> Outcome:
     """Draw up the outcome from all that was said; `verdict` is the judge's message where the lead was tied."""
+    return accounted(brief, _outcome(brief, floor, rounds=rounds, stopped=stopped, verdict=verdict), floor.heard)
+
+
+def _outcome(brief: Brief, floor: Floor, *, rounds: int, stopped: str, verdict: Message | None) -> Outcome:
     missing = missing_of(floor.heard)
     if not floor.answers:
         return failed(rounds=rounds, stopped="nobody", detail="No seat gave an answer.", missing=missing)

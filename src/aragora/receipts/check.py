@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from aragora.debate.costs import accounted
 from aragora.debate.events import DebateEnded, RoundCompleted, data_of
 from aragora.debate.model import Brief, Message, Outcome
 from aragora.debate.protocols import PROTOCOLS
@@ -126,15 +125,13 @@ def _spoken(data: Sequence[Fields], types: Sequence[str]) -> Iterator[Fields]:
 def replay(brief: Brief, heard: Mapping[str, Message]) -> Outcome:
     """Run a script over recorded messages to its outcome; raises KeyError where one is missing."""
     script = PROTOCOLS[brief.protocol](brief)
-    told: list[Message] = []
     try:
         step = next(script)
         while True:
-            said = [] if isinstance(step, RoundCompleted) else [heard[turn.key] for turn in step]
-            told += said
-            step = script.send(said)
+            step = script.send(() if isinstance(step, RoundCompleted) else [heard[turn.key] for turn in step])
     except StopIteration as ended:
-        return accounted(brief, ended.value, told)
+        outcome: Outcome = ended.value
+        return outcome
 
 
 def load(text: bytes) -> dict[str, object]:
