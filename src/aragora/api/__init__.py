@@ -11,9 +11,13 @@ from aragora.config import Settings
 from aragora.engine import Engine
 from aragora.feed import Feed
 from aragora.limits import Limits
+from aragora.memory import Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
+from aragora.store.matches import Matches
+from aragora.store.shelf import Shelf
 from aragora.store.store import Store
+from aragora.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,10 @@ class Parts:
 
     settings: Settings
     store: Store
+    shelf: Shelf
+    matches: Matches
+    memory: Memory
+    webhooks: Webhooks
     engine: Engine
     feed: Feed
     agents: Agents
@@ -58,6 +66,8 @@ class Endpoint:
     answer: type | str  # a type for JSON, else the media type
     status: int = 200
     body: type | None = None
+    body_needed: bool = True
+    media: tuple[str, ...] = ()  # media types of the answer beside JSON
     params: tuple[Param, ...] = ()
     errors: tuple[int, ...] = ()  # beyond those that every endpoint may give
     also: tuple[int, ...] = ()  # other statuses with the same answer

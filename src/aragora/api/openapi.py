@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the route table and the types that parse bodies and shape answers. Imports siblings."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,14 @@ from aragora.api.answers import JSON, Problem
 
 PROBLEM_JSON = "application/problem+json"
 REFERENCE = "#/components/schemas/{name}"
+# Statuses without a body.
+EMPTY = (202, 204)
 # Any endpoint may answer these.
 ALWAYS = (400, 403, 429, 500)
 WORDS = {
     200: "Done.",
     201: "Made.",
+    202: "Heard; there is nothing to answer.",
     204: "Nothing more will come.",
     400: "The request cannot be right.",
     403: "Not allowed.",
@@ -51,9 +55,10 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dic
     problem = {"content": {PROBLEM_JSON: {"schema": schema_of[Problem]}}}
     answer = endpoint.answer
     content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {}}
+    content |= {kind: {"schema": {"type": "string"}} for kind in endpoint.media}
     answers = {str(code): {"description": WORDS[code], **problem} for code in (*ALWAYS, *endpoint.errors)}
     for code in (endpoint.status, *endpoint.also):
-        answers[str(code)] = {"description": WORDS[code]} if code == 204 else {"description": WORDS[code], "content": content}  # noqa: PLR2004 - no content
+        answers[str(code)] = {"description": WORDS[code], **({} if code in EMPTY else {"content": content})}
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "operationId": f"{endpoint.method.lower()}{endpoint.path}".translate(str.maketrans("/{}.", "____")),
@@ -61,15 +66,31 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dic
         "responses": dict(sorted(answers.items())),
     }
     if endpoint.body is not None:
-        needed = endpoint.path.rpartition("/")[2] != "cancel"
-        described["requestBody"] = {"required": needed, "content": {JSON: {"schema": schema_of[endpoint.body]}}}
+        described["requestBody"] = {"required": endpoint.body_needed, "content": {JSON: {"schema": schema_of[endpoint.body]}}}
     return described
 
 
+# What the named parts of paths are.
+NAMED = {
+    "id": "The debate.",
+    "slug": "The readable name of a debate.",
+    "format": "json, csv, html, md or txt.",
+    "batch_id": "The batch.",
+    "name": "The agent.",
+    "other": "The other agent.",
+    "memory_id": "The memory.",
+    "tier": "fast, medium or slow.",
+    "hook_id": "The webhook.",
+    "match_id": "The match.",
+    "model": "The model, as /v1/models lists it.",
+}
+
+
 def _path_params(endpoint: Endpoint) -> list[dict[str, Any]]:
-    if "{id}" not in endpoint.path:
-        return []
-    return [{"name": "id", "in": "path", "required": True, "description": "The debate.", "schema": {"type": "string"}}]
+    names = re.findall(r"{(\w+)}", endpoint.path)
+    return [
+        {"name": name, "in": "path", "required": True, "description": NAMED[name], "schema": {"type": "string"}} for name in names
+    ]
 
 
 def _param(param: Param) -> dict[str, Any]:
