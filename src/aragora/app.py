@@ -31,6 +31,7 @@ from aragora.limits import Limits
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
@@ -101,6 +102,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         queued_max=settings.max_queued_debates,
         turn_timeout_s=settings.turn_timeout_s,
         round_timeout_s=settings.round_timeout_s,
+        person_timeout_s=settings.person_timeout_s,
         grace_s=settings.shutdown_grace_s,
     )
     async with open_store(settings) as store, Feed(store, bus) as feed:
@@ -117,6 +119,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             yield Parts(
                 settings=settings,
                 store=store,
+                shelf=Shelf(store.database),
                 engine=engine,
                 feed=feed,
                 agents=agents,

@@ -12,11 +12,15 @@ class LocalBus:
     def __init__(self) -> None:
         """Nobody listens yet."""
         self._listeners: dict[str, list[Listener]] = {}
+        self._hearers: dict[str, list[Callable[[], None]]] = {}
 
     def ring(self, debate_id: str, frame: str | None = None) -> None:
         """Wake the listeners of a debate; never waits and never fails."""
         for listener in self._listeners.get(debate_id, ()):
             listener(frame)
+        if frame is None:
+            for rung in self._hearers.get(debate_id, ()):
+                rung()
 
     def listen(self, debate_id: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` at each ring until the returned function is called."""
@@ -27,6 +31,18 @@ class LocalBus:
             mine.remove(listener)
             if not mine:
                 del self._listeners[debate_id]
+
+        return stop
+
+    def hear(self, debate_id: str, rung: Callable[[], None]) -> Callable[[], None]:
+        """Call `rung` whenever the log has grown, until the returned function is called; does not count as following."""
+        self._hearers.setdefault(debate_id, []).append(rung)
+
+        def stop() -> None:
+            mine = self._hearers[debate_id]
+            mine.remove(rung)
+            if not mine:
+                del self._hearers[debate_id]
 
         return stop
 

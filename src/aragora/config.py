@@ -176,6 +176,9 @@ class Settings:
     )
     turn_timeout_s: float = _number(60.0, "Longest that one turn may take.", unit="s", low=0.1, high=3600.0)
     round_timeout_s: float = _number(300.0, "Longest that one round may take.", unit="s", low=0.1, high=86_400.0)
+    person_timeout_s: float = _number(
+        300.0, "Longest that a person who holds a seat may take for a turn.", unit="s", low=0.1, high=86_400.0
+    )
     demo_delay_s: float = _number(0.5, "How long a demo agent takes for a turn.", unit="s", high=60.0)
 
     ws_max_message_bytes: int = _number(

@@ -20,15 +20,16 @@ from aragora.debate.consensus import cancelled, failed
 from aragora.debate.costs import accounted, spent_usd
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
 from aragora.debate.forms import BALLOTS, mend
-from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Turn
+from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Suggestion, Turn
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
-from aragora.errors import Conflict, Fenced, Invalid, Overloaded, RateLimited, StoreError
+from aragora.errors import Conflict, Fenced, Invalid, NotFound, Overloaded, RateLimited, StoreError
 from aragora.metrics import Metrics
+from aragora.people import People, held_by_person
 from aragora.providers import Budget, Completion, ProviderError, Request
 from aragora.providers.agents import Agents
-from aragora.store.records import Claim
-from aragora.store.store import Appended, Store
+from aragora.store.records import Claim, Filing
+from aragora.store.store import UNFILED, Appended, Store
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +50,12 @@ class Bounds:
     queued_max: int = 1000
     turn_timeout_s: float = 60.0
     round_timeout_s: float = 300.0
+    person_timeout_s: float = 300.0
     grace_s: float = 25.0  # how long calls in flight may take to end when the engine stops
 
 
 class HandOver(Exception):
-    """The engine is stopping: this debate is left as it stands, for whoever runs it next."""
+    """The engine is stopping, or the debate rests: it is left as it stands, for whoever runs it next."""
 
 
 class Engine:
@@ -74,8 +76,10 @@ class Engine:
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.metrics = metrics
         self.new_id = new_id
+        self.people = People(store=store, bus=bus, now=now, new_id=new_id, timeout_s=bounds.person_timeout_s)
         self._waiting: dict[str, None] = {}  # in order; a debate waits once, however often it is found
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()  # to be run once more, since their runner may just be leaving them
         self._reserved = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -136,11 +140,11 @@ class Engine:
         for task in self._running.values():
             task.cancel()
 
-    async def create(self, brief: Brief, *, start: bool = True) -> str:
+    async def create(self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED) -> str:
         """Store a debate and, unless told otherwise, start it; returns its id once it is on disk."""
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            await self.store.create(debate_id, brief, at=self.now(), start=start)
+            await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
             if start:
                 self._enqueue(debate_id)
         return debate_id
@@ -158,8 +162,11 @@ class Engine:
                 self._enqueue(debate_id)
 
     async def resume(self, debate_id: str) -> None:
-        """Run one debate that was broken off; for a process that does not run them all."""
-        self._enqueue(debate_id)
+        """Run one debate that was broken off, or that rested; asking twice runs it once."""
+        if debate_id in self._running:
+            self._again.add(debate_id)
+        else:
+            self._enqueue(debate_id)
 
     async def cancel(self, debate_id: str, detail: str = "") -> None:
         """End a debate now and stop its work. Raises Conflict when it has ended already."""
@@ -219,6 +226,9 @@ class Engine:
 
     def _left(self, debate_id: str, _: asyncio.Task[None]) -> None:
         del self._running[debate_id]
+        if debate_id in self._again:
+            self._again.discard(debate_id)
+            self._waiting[debate_id] = None
         self._idle.set()
         self._fill()
 
@@ -228,7 +238,7 @@ class Engine:
         while True:
             try:
                 await self._run(debate_id)
-            except (Fenced, HandOver) as left:
+            except (Fenced, HandOver, NotFound) as left:
                 log.info("debate left", debate_id=debate_id, why=str(left))
             except (StoreError, Overloaded) as error:
                 log.warning("debate waits for the database", debate_id=debate_id, error=error.message, wait_s=wait_s)
@@ -245,12 +255,14 @@ class Engine:
         run = _Run(self, claim)
         try:
             outcome = await run.play()
-        except (Fenced, HandOver, StoreError, Overloaded):
+        except (Fenced, HandOver, NotFound, StoreError, Overloaded):
             raise
         except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
             log.exception("debate broke", debate_id=debate_id)
             broken = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
             outcome = accounted(claim.brief, broken, run.heard)
+            outcome = failed(rounds=max(run.round, 0), stopped="error", detail="An internal error ended this debate.")
+        outcome = accounted(claim.brief, outcome, run.heard)
         await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
         log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
 
@@ -261,9 +273,10 @@ class _Run:
     def __init__(self, engine: Engine, claim: Claim) -> None:
         self._engine, self._claim = engine, claim
         self._brief, self._id = claim.brief, claim.debate_id
-        self.round = 0
+        self.round = -1
         self.heard: list[Message] = []
-        self._round_ends: float | None = None  # set when the first turns of a round are asked; round 0 is the first
+        self._round_ends = 0.0  # set when the first turns of a round are asked; round 0 is the first
+        self._suggestions: tuple[Suggestion, ...] = ()
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
         # A runner before this one may have died with calls in flight, of which the log knows nothing.
         self._unsure = claim.epoch > FIRST_EPOCH
@@ -288,16 +301,16 @@ class _Run:
     async def hear(self, turns: Sequence[Turn]) -> Sequence[Message]:
         """One message for each turn, in order: from the log where it has one, else asked, all at once."""
         known = {turn.key: self._claim.recorded[turn.key] for turn in turns if turn.key in self._claim.recorded}
-        missing = [turn for turn in turns if turn.key not in known]
-        if missing and self._engine.stopping:
-            raise HandOver("the engine is stopping")
-        if turns and (self._round_ends is None or turns[0].round != self.round):
-            self.round, self._round_ends = turns[0].round, monotonic() + self._engine.bounds.round_timeout_s
+        if len(known) < len(turns):
+            await self._may_ask()
+        if turns and turns[0].round != self.round:
+            await self._begin(turns[0].round)
+        missing = [replace(turn, suggestions=self._suggestions) for turn in turns if turn.key not in known]
         self._charge_for_lost(missing)
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
-        except* (Fenced, StoreError, Overloaded) as errors:
+        except* (Fenced, NotFound, StoreError, Overloaded) as errors:
             raise _first(errors) from errors
         messages = [known.get(turn.key) or asked[turn.key].result() for turn in turns]
         self.heard += messages
@@ -311,6 +324,18 @@ class _Run:
                 for turn in missing:
                     self._budget.spent_usd += self._engine.agents.worst_usd(self._request(turn, 0)) or 0.0
 
+    async def _may_ask(self) -> None:
+        if self._engine.stopping:
+            raise HandOver("the engine is stopping")
+        if await self._engine.people.rests(self._id):
+            raise HandOver("the debate rests")
+
+    async def _begin(self, number: int) -> None:
+        """Start the clock of a round, and settle what its turns are told of the suggestions of people."""
+        self.round, self._round_ends = number, monotonic() + self._engine.bounds.round_timeout_s
+        begun = any(message.round == number for message in self._claim.recorded.values())
+        self._suggestions = await self._engine.people.gather(self._id, number, begun=begun, record=self.record)
+
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""
         recorded = await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
@@ -320,6 +345,8 @@ class _Run:
 
     async def _speak(self, turn: Turn) -> Message:
         """Ask one turn and record what came of it: a message or an abstention, never an error."""
+        if held_by_person(turn.seat.agent):
+            return await self._engine.people.answer(self._id, turn, self.record)
         began = monotonic()
         message = await self._ask(turn)
         seconds = monotonic() - began
@@ -413,7 +440,7 @@ def _abstain(turn: Turn, fault: Fault, detail: str) -> Message:
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:
     """One error out of a group; a fenced runner must stop, whatever else went wrong."""
-    found: Exception = errors.subgroup(Fenced) or errors
+    found: Exception = errors.subgroup((Fenced, NotFound)) or errors
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]
     return found

@@ -13,6 +13,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
+from aragora.store.shelf import Shelf
 from aragora.store.store import Store
 
 
@@ -22,6 +23,7 @@ class Parts:
 
     settings: Settings
     store: Store
+    shelf: Shelf
     engine: Engine
     feed: Feed
     agents: Agents
@@ -58,6 +60,7 @@ class Endpoint:
     answer: type | str  # a type for JSON, else the media type
     status: int = 200
     body: type | None = None
+    body_needed: bool = True
     params: tuple[Param, ...] = ()
     errors: tuple[int, ...] = ()  # beyond those that every endpoint may give
     also: tuple[int, ...] = ()  # other statuses with the same answer

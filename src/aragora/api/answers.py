@@ -18,6 +18,7 @@ from aragora.debate.model import Outcome, Phase
 from aragora.errors import Flaw, Invalid
 from aragora.providers.estimate import Estimate
 from aragora.store.records import Cast, Cursor, Record, Spoken, Standing, Summary
+from aragora.store.store import SUGGEST
 
 JSON = "application/json"
 
@@ -59,6 +60,13 @@ class Debate(msgspec.Struct):
     rounds_used: int
     last_seq: int
     seed: int
+    slug: str
+    title: str
+    tags: list[str]
+    metadata: msgspec.Raw
+    archived: bool
+    origin: str | None
+    origin_id: str | None
     created_at: str
     started_at: str | None
     completed_at: str | None
@@ -93,6 +101,9 @@ class DebateRow(msgspec.Struct):
     protocol: str
     total_rounds: int
     rounds_used: int
+    slug: str
+    title: str
+    tags: list[str]
     created_at: str
     completed_at: str | None
 
@@ -103,6 +114,7 @@ class Created(msgspec.Struct):
     success: bool
     id: str
     debate_id: str
+    slug: str
     status: str
     topic: str
     task: str
@@ -322,6 +334,13 @@ def debate_of(record: Record) -> Debate:
         rounds_used=record.round,
         last_seq=record.last_seq,
         seed=brief.seed,
+        slug=record.slug,
+        title=record.title,
+        tags=list(record.tags),
+        metadata=msgspec.Raw(record.metadata.encode()),
+        archived=record.archived_at is not None,
+        origin=record.origin,
+        origin_id=record.origin_id,
         created_at=record.created_at,
         started_at=record.started_at,
         completed_at=record.ended_at,
@@ -342,6 +361,22 @@ def _consensus(record: Record, outcome: Outcome) -> Consensus:
     )
 
 
+def created_of(record: Record) -> Created:
+    """A debate that has just been stored."""
+    return Created(
+        success=True,
+        id=record.id,
+        debate_id=record.id,
+        slug=record.slug,
+        status=record.status,
+        topic=record.brief.topic,
+        task=record.brief.topic,
+        agents=[seat.name for seat in record.brief.seats],
+        websocket_url=f"/ws?debate_id={record.id}",
+        events_url=f"/api/debates/{record.id}/events/stream",
+    )
+
+
 def row_of(summary: Summary) -> DebateRow:
     """A debate for a list."""
     outcome = summary.outcome
@@ -358,6 +393,9 @@ def row_of(summary: Summary) -> DebateRow:
         protocol=summary.protocol,
         total_rounds=summary.rounds,
         rounds_used=summary.round,
+        slug=summary.slug,
+        title=summary.title,
+        tags=list(summary.tags),
         created_at=summary.created_at,
         completed_at=summary.ended_at,
     )
@@ -370,7 +408,7 @@ def message_of(index: int, spoken: Spoken) -> MessageRow:
         seq=spoken.seq,
         round=spoken.round,
         phase=spoken.phase,
-        role=ROLES[Phase(spoken.phase)],
+        role="user" if spoken.phase == SUGGEST else ROLES[Phase(spoken.phase)],
         agent=spoken.seat,
         target=spoken.target,
         content=spoken.content,

@@ -19,6 +19,7 @@ from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.debate.stops import OPTIONAL as STOPS
 from aragora.debate.topology import known
 from aragora.errors import Flaw, Invalid, TooLarge
+from aragora.people import held_by_person
 from aragora.store.records import Record
 
 T = TypeVar("T")
@@ -120,16 +121,18 @@ def parse(raw: bytes, kind: type[T]) -> T:
         ) from None
 
 
-class _Check:
+class Check:
     """Collects every flaw of a request, so that a caller is told all of them at once."""
 
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
 
     def wrong(self, name: str, message: str) -> None:
+        """Note a flaw."""
         self.flaws.append(Flaw(name, message))
 
     def text(self, name: str, value: str, *, chars_max: int, needed: bool = False) -> str:
+        """A text without blanks around it."""
         value = value.strip()
         if needed and not value:
             self.wrong(name, "must be given and not be blank")
@@ -140,21 +143,24 @@ class _Check:
         return value
 
     def whole(self, name: str, value: int | None, *, low: int, high: int) -> None:
+        """A whole number within bounds."""
         if value is not None and not low <= value <= high:
             self.wrong(name, f"must be from {low} to {high}")
 
     def share(self, name: str, value: float | None) -> None:
+        """A number from 0 to 1."""
         if value is not None and not 0 <= value <= 1:
             self.wrong(name, "must be from 0 to 1")
 
     def done(self) -> None:
+        """Raise Invalid if anything was wrong."""
         if self.flaws:
             raise Invalid("; ".join(f"{flaw.field} {flaw.message}" for flaw in self.flaws) + ".", self.flaws)
 
 
 def brief_of(body: CreateDebate, parts: Parts) -> Brief:
     """The brief that a body asks for; raises Invalid with every flaw."""
-    settings, check = parts.settings, _Check()
+    settings, check = parts.settings, Check()
     topic = check.text("topic", body.topic or body.task or body.question or "", chars_max=settings.max_topic_chars, needed=True)
     options = _options(body, check)
     rounds = body.rounds if body.rounds is not None else options.rounds
@@ -243,7 +249,7 @@ class _Options(msgspec.Struct):
     consensus: str | None = None
 
 
-def _options(body: CreateDebate, check: _Check) -> _Options:
+def _options(body: CreateDebate, check: Check) -> _Options:
     if not isinstance(body.protocol, dict):
         return _Options(name=body.protocol)
     try:
@@ -253,7 +259,7 @@ def _options(body: CreateDebate, check: _Check) -> _Options:
         return _Options()
 
 
-def _agents(given: list[str] | str | None, parts: Parts, check: _Check) -> Sequence[str]:
+def _agents(given: list[str] | str | None, parts: Parts, check: Check) -> Sequence[str]:
     names = given.split(",") if isinstance(given, str) else given
     agents = [name.strip() for name in names] if names is not None else [*DEFAULT_AGENTS]
     if not 1 <= len(agents) <= parts.settings.max_agents:
@@ -262,6 +268,8 @@ def _agents(given: list[str] | str | None, parts: Parts, check: _Check) -> Seque
     for place, name in enumerate(agents):
         if len(name) > AGENT_CHARS_MAX:
             check.wrong(f"agents[{place}]", f"must be at most {AGENT_CHARS_MAX} characters")
+            continue
+        if held_by_person(name):
             continue
         try:
             parts.agents.find(name)
@@ -272,7 +280,7 @@ def _agents(given: list[str] | str | None, parts: Parts, check: _Check) -> Seque
 
 def vote_of(body: CastVote, record: Record) -> PersonVoted:
     """The vote that a body casts in a debate; raises Invalid with every flaw."""
-    check = _Check()
+    check = Check()
     voter = check.text("voter", body.voter, chars_max=VOTER_CHARS_MAX, needed=True)
     reason = check.text("reason", body.reason, chars_max=REASON_CHARS_MAX)
     check.share("confidence", body.confidence)
@@ -285,7 +293,7 @@ def vote_of(body: CastVote, record: Record) -> PersonVoted:
 
 def reason_of(raw: bytes) -> str:
     """The reason that a body gives for cancelling; it may be empty."""
-    check = _Check()
+    check = Check()
     reason = check.text("reason", parse(raw, Cancel).reason if raw.strip() else "", chars_max=REASON_CHARS_MAX)
     check.done()
     return reason

@@ -32,5 +32,9 @@ class Cache:
         while len(self._entries) > self._entries_max:
             self._entries.popitem(last=False)
 
+    def drop(self, key: str) -> None:
+        """Forget `key`: what was kept is no longer so."""
+        self._entries.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._entries)

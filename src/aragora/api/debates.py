@@ -8,10 +8,10 @@ from starlette.responses import Response
 from aragora.api import Parts
 from aragora.api.answers import (
     JSON,
-    Created,
     Done,
     Estimated,
     VoteCast,
+    created_of,
     cursor_of,
     cursor_text,
     debate_of,
@@ -24,20 +24,11 @@ from aragora.api.answers import (
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, reason_of
 from aragora.api.bodies import vote_of as read_vote
 from aragora.api.query import Query
+from aragora.api.words import STATUSES
 from aragora.debate.model import Status
 from aragora.providers.estimate import estimate as estimated
 from aragora.providers.money import prices_date
 from aragora.store.records import Record
-
-# Other words that clients use for a status.
-STATUSES = {
-    **{str(status): (status,) for status in Status},
-    "created": (Status.PENDING,),
-    "starting": (Status.PENDING,),
-    "running": (Status.ACTIVE,),
-    "in_progress": (Status.ACTIVE,),
-    "concluded": (Status.COMPLETED,),
-}
 
 
 async def create(parts: Parts, request: Request) -> Response:
@@ -46,18 +37,7 @@ async def create(parts: Parts, request: Request) -> Response:
     brief = brief_of(body, parts)
     debate_id = await parts.engine.create(brief, start=body.start)
     record = await parts.store.debate(debate_id)
-    created = Created(
-        success=True,
-        id=debate_id,
-        debate_id=debate_id,
-        status=record.status,
-        topic=brief.topic,
-        task=brief.topic,
-        agents=[seat.name for seat in brief.seats],
-        websocket_url=f"/ws?debate_id={debate_id}",
-        events_url=f"/api/debates/{debate_id}/events/stream",
-    )
-    return reply(created, 201, {"Location": f"/api/debates/{debate_id}"})
+    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
 
 
 async def estimate(parts: Parts, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the route table and the types that parse bodies and shape answers. Imports siblings."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,15 +62,31 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dic
         "responses": dict(sorted(answers.items())),
     }
     if endpoint.body is not None:
-        needed = endpoint.path.rpartition("/")[2] != "cancel"
-        described["requestBody"] = {"required": needed, "content": {JSON: {"schema": schema_of[endpoint.body]}}}
+        described["requestBody"] = {"required": endpoint.body_needed, "content": {JSON: {"schema": schema_of[endpoint.body]}}}
     return described
 
 
+# What the named parts of paths are.
+NAMED = {
+    "id": "The debate.",
+    "slug": "The readable name of a debate.",
+    "format": "json, csv, html, md or txt.",
+    "batch_id": "The batch.",
+    "name": "The agent.",
+    "other": "The other agent.",
+    "memory_id": "The memory.",
+    "tier": "fast, medium or slow.",
+    "hook_id": "The webhook.",
+    "match_id": "The match.",
+    "model": "The model, as /v1/models lists it.",
+}
+
+
 def _path_params(endpoint: Endpoint) -> list[dict[str, Any]]:
-    if "{id}" not in endpoint.path:
-        return []
-    return [{"name": "id", "in": "path", "required": True, "description": "The debate.", "schema": {"type": "string"}}]
+    names = re.findall(r"{(\w+)}", endpoint.path)
+    return [
+        {"name": name, "in": "path", "required": True, "description": NAMED[name], "schema": {"type": "string"}} for name in names
+    ]
 
 
 def _param(param: Param) -> dict[str, Any]:

@@ -5,13 +5,14 @@ Whatever is under `/api` is under `/api/v1` too.
 
 from dataclasses import replace
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from aragora.api import Endpoint, Param, Parts, agents, debates, health, sockets, streams
+from aragora.api import Endpoint, Param, Parts, agents, debate_rows, debates, health, sockets, streams
 from aragora.api.answers import (
     AgentList,
     Created,
@@ -27,19 +28,18 @@ from aragora.api.answers import (
     VoteList,
 )
 from aragora.api.bodies import Cancel, CastVote, CreateDebate
+from aragora.api.debate_rows import STATUS
 from aragora.api.middleware import Edge
 from aragora.api.openapi import document
+from aragora.api.router import Match, Paths
+from aragora.api.rows import LIMIT, OFFSET
 from aragora.limits import Proxies
 
-MANY = 10_000
-LIMIT = Param(name="limit", about="Rows wanted.", low=1, high=100)
-OFFSET = Param(name="offset", about="Rows to skip; use the cursor to go far.", low=0, high=MANY)
-PAGE = (
+PAGES = (
     Param(name="limit", about="Rows wanted.", low=1, high=200),
-    Param(name="offset", about="Rows to skip.", low=0, high=100 * MANY),
+    Param(name="offset", about="Rows to skip.", low=0, high=1_000_000),
 )
 CURSOR = Param(name="cursor", about="The `next_cursor` of the page before.")
-STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(debates.STATUSES))
 AFTER = Param(name="after", about="The number of the last event seen.", low=0, high=2**63 - 1)
 SINCE = Param(name="since", about="Another name for `after`.", low=0, high=2**63 - 1)
 
@@ -81,7 +81,7 @@ API: tuple[Endpoint, ...] = (
         handler=debates.messages,
         summary="What the seats said.",
         answer=MessageList,
-        params=PAGE,
+        params=PAGES,
         errors=(400, 404),
     ),
     Endpoint(
@@ -90,7 +90,7 @@ API: tuple[Endpoint, ...] = (
         handler=debates.votes,
         summary="Ballots of seats and votes of people.",
         answer=VoteList,
-        params=PAGE,
+        params=PAGES,
         errors=(400, 404),
     ),
     Endpoint(
@@ -139,6 +139,7 @@ API: tuple[Endpoint, ...] = (
         summary="End a debate now.",
         answer=Done,
         body=Cancel,
+        body_needed=False,
         errors=(400, 404, 409, 413, 503),
     ),
     Endpoint(
@@ -159,6 +160,7 @@ API: tuple[Endpoint, ...] = (
         params=(replace(LIMIT, high=1000), OFFSET),
         errors=(400,),
     ),
+    *debate_rows.ROWS,
 )
 
 ROOT: tuple[Endpoint, ...] = (
@@ -199,7 +201,7 @@ class _Answer:
         request = Request(scope, receive)
         if self._endpoint.limit != "none":
             peer = request.client.host if request.client else ""
-            caller = self._proxies.caller(peer, request.headers.get("x-forwarded-for", ""))
+            caller = scope["caller"] = self._proxies.caller(peer, request.headers.get("x-forwarded-for", ""))
             await self._parts.limits.check(self._endpoint.limit, caller)
         response = await self._endpoint.handler(self._parts, request)
         await response(scope, receive, send)
@@ -208,11 +210,10 @@ class _Answer:
 def build(parts: Parts) -> ASGIApp:
     """The whole application: the same on both ports."""
     proxies = Proxies(parts.settings.trusted_networks)
-    table: list[BaseRoute] = []
+    paths: Paths[ASGIApp] = Paths()
     served = endpoints()
     for endpoint in served:
-        app = _Answer(endpoint, parts, proxies)
-        table.append(Route(endpoint.path, app, methods=[endpoint.method], name=endpoint.path))
+        paths.add(endpoint.method, endpoint.path, _Answer(endpoint, parts, proxies))
 
     described = document(served)
 
@@ -222,16 +223,29 @@ def build(parts: Parts) -> ASGIApp:
     async def follow(socket: WebSocket) -> None:
         await sockets.serve(parts, socket)
 
-    table += [Route("/openapi.json", openapi), WebSocketRoute("/ws", follow)]
-    return Edge(_Routed(Router(table, redirect_slashes=False)), parts)
+    table: list[BaseRoute] = [Route("/openapi.json", openapi), WebSocketRoute("/ws", follow)]
+    return Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
 
 
 class _Routed:
-    """A router that raises for what it does not know, so that one place answers all errors."""
+    """The endpoints, and a router for the rest; raises for what neither knows, so that one place answers all errors."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, paths: Paths[ASGIApp], router: Router) -> None:
+        self._paths, self._router = paths, router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
-        await self._router(scope, receive, send)
+        found = self._paths.find(scope.get("raw_path") or scope["path"].encode()) if scope["type"] == "http" else None
+        if found is None:
+            await self._router(scope, receive, send)
+            return
+        scope["path_params"] = found.values
+        await _chosen(found, scope["method"])(scope, receive, send)
+
+
+def _chosen(found: Match[ASGIApp], method: str) -> ASGIApp:
+    app = found.methods.get("GET" if method == "HEAD" else method)
+    if app is None:
+        allowed = sorted({*found.methods, *(("HEAD",) if "GET" in found.methods else ())})
+        raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
+    return app

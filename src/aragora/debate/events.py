@@ -1,8 +1,8 @@
-"""What is kept in a debate's log: five kinds of event, their wire names and their identity keys. Imports `model` only."""
+"""What is kept in a debate's log: the kinds of event, their wire names and their identity keys. Imports `model` only."""
 
 from dataclasses import asdict, dataclass
 
-from aragora.debate.model import Brief, Message, Outcome, Phase, Tally
+from aragora.debate.model import Brief, Message, Outcome, Phase, Suggestion, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,87 @@ class PersonVoted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSuggested:
+    """A person put something to the agents; they read it from the next round on that begins."""
+
+    id: str
+    person: str
+    content: str
+    round: int  # the last round that was complete when it came
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "audience_suggestion"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return f"suggestion/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionsHeard:
+    """What people had suggested when a round began. Recorded before its first turn, so that a replay hears the same."""
+
+    round: int
+    suggestions: tuple[Suggestion, ...]
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "suggestions_heard"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return f"round/{self.round}/suggestions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAsked:
+    """A seat that a person holds is asked to speak: what for, and between which answers it may choose."""
+
+    round: int
+    phase: Phase
+    seat: str
+    choices: tuple[str, ...]
+    timeout_s: float
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "turn_asked"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return f"asked/{self.turn}"
+
+    @property
+    def turn(self) -> str:
+        """The key that the answer will have."""
+        return f"turn/{self.round}/{self.phase}/{self.seat}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """Somebody let the debate rest, or go on."""
+
+    paused: bool
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "debate_paused" if self.paused else "debate_resumed"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log, to which the store adds a number for each time."""
+        return "pause" if self.paused else "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundCompleted:
     """A round is over; how its ballots fell."""
 
@@ -78,7 +159,17 @@ class DebateEnded:
         return "end"
 
 
-Event = DebateStarted | Message | PersonVoted | RoundCompleted | DebateEnded
+Event = (
+    DebateStarted
+    | Message
+    | PersonVoted
+    | PersonSuggested
+    | SuggestionsHeard
+    | TurnAsked
+    | Switched
+    | RoundCompleted
+    | DebateEnded
+)
 
 # The role that the public client expects beside each phase.
 ROLES = {
@@ -107,20 +198,27 @@ def key_of(event: Event) -> str:
 
 def data_of(event: Event) -> dict[str, object]:
     """The `data` of an event as it is stored and sent: our fields, and beside them the names that the public client reads."""
+    if isinstance(event, Message):
+        return _message_data(event)
+    fields, names = asdict(event), dict[str, object]()
     match event:
         case DebateStarted(brief=brief):
-            agents = [seat.name for seat in brief.seats]
-            return {**asdict(brief), "task": brief.topic, "agents": agents, "total_rounds": brief.rounds}
-        case Message():
-            return _message_data(event)
+            fields = asdict(brief)
+            names = {"task": brief.topic, "agents": [seat.name for seat in brief.seats], "total_rounds": brief.rounds}
         case PersonVoted():
-            return {**asdict(event), "kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
+            names = {"kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
+        case PersonSuggested():
+            names = {"user_id": event.person, "round_number": event.round}
+        case SuggestionsHeard() | TurnAsked():
+            names = {"round_number": event.round}
         case RoundCompleted():
-            return {"round": event.round, "round_number": event.round, "blind": event.round == 0, **asdict(event.tally)}
+            fields = {"round": event.round, "blind": event.round == 0, **asdict(event.tally)}
+            names = {"round_number": event.round}
         case DebateEnded(outcome=outcome):
+            fields = asdict(outcome)
             names = {"result": outcome.answer, "final_answer": outcome.answer, "total_rounds": outcome.rounds}
-            more = {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}
-            return {**asdict(outcome), **names, **more}
+            names |= {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}
+    return {**fields, **names}
 
 
 def _message_data(message: Message) -> dict[str, object]:

@@ -24,6 +24,7 @@ class Status(StrEnum):
 
     PENDING = "pending"  # stored; not yet started, or waiting for a place among the running
     ACTIVE = "active"  # a runner is asking its turns, or will after a restart
+    PAUSED = "paused"  # somebody let it rest; no turn is asked until somebody lets it go on
     COMPLETED = "completed"  # ended with an outcome, whichever it was
     FAILED = "failed"  # ended because nobody could answer, or the debate itself broke
     CANCELLED = "cancelled"  # ended because somebody said so
@@ -192,6 +193,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What a person who watches put to the agents."""
+
+    person: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """A request to one seat to speak, and what it may see of the debate so far."""
 
@@ -202,6 +211,7 @@ class Turn:
     choices: tuple[str, ...] = ()  # the seats whose standing answers may be voted for
     part: str = ""  # the part a seat plays in this phase, such as pro or con; empty: the usual one
     positions: tuple[str, ...] = ()  # the options of which the reply must declare one; empty: none
+    suggestions: tuple[Suggestion, ...] = ()  # what people who watch had suggested when the round began
 
     @property
     def key(self) -> str:

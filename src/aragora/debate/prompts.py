@@ -102,6 +102,9 @@ def prepare(brief: Brief, turn: Turn) -> Prompt:
     parts = [f"Question:\n{brief.topic}"]
     if brief.context:
         parts.append(_fence("Background", brief.context, marker))
+    if turn.suggestions:
+        said = "\n".join(f"- {each.content}" for each in turn.suggestions)
+        parts.append(_fence("Suggestions of people who watch", said, marker))
     parts += [
         _fence(f"Text {number}. {_title(message, turn, names)}", mask(message.content, names), marker)
         for number, message in enumerate(fit(turn.sees, brief.context_tokens_max), start=1)

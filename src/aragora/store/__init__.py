@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from typing import Protocol
+from typing import Literal, Protocol
 
 Value = str | int | float | None
 Params = Mapping[str, Value]
 Row = tuple[Value, ...]
+Dialect = Literal["sqlite", "postgresql"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Statement:
 
 class Database(Protocol):
     """What the store needs of a database."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose SQL it reads, for the little that cannot be said to both."""
+        ...
 
     @property
     def connections(self) -> int:
@@ -61,8 +67,12 @@ class Migration:
         return sha256(self.sql.encode()).hexdigest()
 
 
-def migrations() -> list[Migration]:
-    """Every step of the schema, in order."""
+def migrations(dialect: Dialect) -> list[Migration]:
+    """Every step of the schema, in order; of a step that is written for each database, as in `0003_texts.sqlite.sql`, its own."""
     folder = files("aragora.store") / "migrations"
-    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-    return [Migration(name=entry.name.removesuffix(".sql"), sql=entry.read_text("utf-8")) for entry in found]
+    steps = []
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        name, _, kind = entry.name.removesuffix(".sql").partition(".")
+        if entry.name.endswith(".sql") and kind in ("", dialect):
+            steps.append(Migration(name=name, sql=entry.read_text("utf-8")))
+    return steps

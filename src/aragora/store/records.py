@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from aragora.debate.events import TurnAsked
 from aragora.debate.model import Brief, Message, Outcome, Status
 
 
@@ -18,6 +19,33 @@ class Record:
     created_at: str
     started_at: str | None
     ended_at: str | None
+    slug: str = ""
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: str = "{}"  # JSON
+    archived_at: str | None = None
+    origin: str | None = None  # clone, fork or followup
+    origin_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """Where a debate came from, and the batch that it belongs to."""
+
+    origin: str | None = None
+    origin_id: str | None = None
+    batch_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Debates that were asked for together."""
+
+    id: str
+    n: int
+    metadata: dict[str, object]
+    created_at: str
+    statuses: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +62,9 @@ class Summary:
     outcome: Outcome | None
     created_at: str
     ended_at: str | None
+    slug: str = ""
+    title: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +146,11 @@ class Cursor:
 
     created_at: str
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A turn that waits for a person."""
+
+    turn: TurnAsked
+    at: str

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 import apsw
 
 from aragora.errors import Overloaded, StoreError
-from aragora.store import Migration, Params, Row, Statement, Value
+from aragora.store import Dialect, Migration, Params, Row, Statement, Value
 
 CACHE_KIB = 64_000
 BUSY_TIMEOUT_MS = 5_000
@@ -49,6 +49,11 @@ class Sqlite:
         self._closed = False
         self._thread = threading.Thread(target=self._write_forever, name="aragora-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLite's."""
+        return "sqlite"
 
     @property
     def connections(self) -> int:

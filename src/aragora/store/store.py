@@ -5,37 +5,58 @@ from the debate's own row in that transaction, so numbers have no gaps and reade
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, RoundCompleted, data_of, key_of, type_of
-from aragora.debate.model import ENDED, Brief, Message, Outcome, Status
+from aragora.debate.events import (
+    DebateEnded,
+    DebateStarted,
+    Event,
+    PersonSuggested,
+    PersonVoted,
+    RoundCompleted,
+    data_of,
+    key_of,
+    type_of,
+)
+from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
 from aragora.debate.ranking import START, Change, changes, matches
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
-from aragora.store.records import Cast, Claim, Cursor, Logged, Record, Spoken, Standing, Summary
+from aragora.store.records import Cast, Claim, Cursor, Filing, Logged, Record, Spoken, Standing, Summary
+from aragora.store.search import ADD_TEXT
 
 # An id is 128 random bits with a time in front; anything else cannot be one, so nothing is looked up for it.
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
 ANY_EPOCH = 0
+UNFILED = Filing()
+SLUG_CHARS_MAX, SLUG_TAIL_CHARS = 60, 10
+# What a person's suggestion has among the messages where those of seats have their phase.
+SUGGEST = "suggest"
 
 DEBATE = """
-SELECT id, status, brief, round, outcome, last_seq, created_at, started_at, ended_at FROM debates WHERE id = :id
+SELECT id, status, brief, round, outcome, last_seq, created_at, started_at, ended_at,
+  slug, title, tags, metadata, archived_at, origin, origin_id
+FROM debates WHERE id = :id
 """
-SUMMARIES = "SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at FROM debates WHERE 1 = 1"
+SUMMARIES = """
+SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at, slug, title, tags
+FROM debates WHERE 1 = 1
+"""
 NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
 
 NEXT_SEQ = """
 UPDATE debates SET last_seq = last_seq + 1
-WHERE id = :id AND status IN ('pending', 'active') AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
+WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
 NEXT_SEQ_OF_VOTE = """
 UPDATE debates SET last_seq = last_seq + 1
-WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
+WHERE id = :id AND ended_at IS NULL AND last_seq > 0
   AND NOT EXISTS (
     SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
       AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
@@ -60,8 +81,9 @@ ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
   created_at = excluded.created_at
 """
 INSERT_DEBATE = """
-INSERT INTO debates (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at)
-VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at)
+INSERT INTO debates
+  (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at, slug, origin, origin_id, batch_id)
+VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at, :slug, :origin, :origin_id, :batch_id)
 RETURNING last_seq AS seq
 """
 COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates'"
@@ -72,6 +94,7 @@ UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(s
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
 RETURNING epoch, brief, started_at
 """
+ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
 WHY_NOT = """
 SELECT status, epoch, last_seq, (SELECT seq FROM events WHERE debate_id = :id AND key = :key) FROM debates WHERE id = :id
 """
@@ -121,13 +144,18 @@ class Store:
         self._db = database
 
     @property
+    def database(self) -> Database:
+        """The database, for the siblings that ask it about other things."""
+        return self._db
+
+    @property
     def connections(self) -> int:
         """How many database connections are open."""
         return self._db.connections
 
     async def migrate(self, now: str) -> list[str]:
         """Bring the schema up to date; return the names of the steps taken."""
-        return await self._db.migrate(migrations(), now)
+        return await self._db.migrate(migrations(self._db.dialect), now)
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of the database."""
@@ -137,7 +165,7 @@ class Store:
         """Raise StoreError when the database does not answer."""
         await self._db.read("SELECT 1", {})
 
-    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool) -> None:
+    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED) -> None:
         """Store a debate; with `start`, its first event too, in the same transaction."""
         values: Params = {
             "id": debate_id,
@@ -148,8 +176,13 @@ class Store:
             "rounds": brief.rounds,
             "last_seq": int(start),
             "at": at,
+            "slug": slug_of(brief.topic, debate_id),
+            "origin": filing.origin,
+            "origin_id": filing.origin_id,
+            "batch_id": filing.batch_id,
         }
-        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {})]
+        text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
+        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {}), text]
         if start:
             work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
@@ -188,11 +221,18 @@ class Store:
             case Message(ballot=ballot, abstention=None) if ballot is not None:
                 cast: Params = {"kind": "seat", "voter": event.seat, "round": event.round, "choice": ballot.choice}
                 return [Statement(UPSERT_VOTE, {**base, **cast, "confidence": ballot.confidence, "reason": ballot.reason})]
+            case PersonSuggested():
+                said: Params = {"round": event.round, "phase": SUGGEST, "seat": event.person, "target": ""}
+                return [Statement(INSERT_MESSAGE, {**base, **said, "content": event.content})]
             case RoundCompleted():
                 return [Statement(SET_ROUND, {**base, "round": event.round})]
             case DebateEnded(outcome=outcome):
                 ended: Params = {"status": outcome.status, "outcome": _json(outcome)}
-                return [Statement(SET_ENDED, {**base, **ended}), *await self._ranked(debate_id, outcome, at)]
+                found: Params = {"text_id": debate_id, "answer": outcome.answer}
+                work = [Statement(SET_ENDED, {**base, **ended})]
+                if outcome.answer:
+                    work.append(Statement(ANSWERED, found))
+                return [*work, *await self._ranked(debate_id, outcome, at)]
         return []
 
     async def _ranked(self, debate_id: str, outcome: Outcome, at: str) -> list[Statement]:
@@ -233,15 +273,26 @@ class Store:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended."""
         rows = await self._claimed(debate_id, at)
         epoch, brief, started_at = rows
-        query = "SELECT type, data FROM events WHERE debate_id = :id AND key LIKE 'turn/%' ORDER BY seq"
-        told = [_message(str(data)) for _, data in await self._db.read(query, {"id": debate_id})]
-        recorded = {key_of(message): message for message in told}
+        recorded = {key_of(message): message for message in await self.told(debate_id)}
         return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
+
+    async def told(self, debate_id: str) -> list[Message]:
+        """Every message of the log, ballots and abstentions too, in order."""
+        query = "SELECT data FROM events WHERE debate_id = :id AND key LIKE 'turn/%' ORDER BY seq"
+        return [_message(str(row[0])) for row in await self._db.read(query, {"id": debate_id})]
+
+    async def tallies(self, debate_id: str) -> list[RoundCompleted]:
+        """How the ballots of each round fell, in order."""
+        query = "SELECT data FROM events WHERE debate_id = :id AND type = 'round_complete' ORDER BY seq"
+        rows = await self._db.read(query, {"id": debate_id})
+        return [_completed(str(row[0])) for row in rows]
 
     async def _claimed(self, debate_id: str, at: str) -> Row:
         rows = await self._db.write([Statement(CLAIM, {"id": debate_id, "at": at})])
         if not rows:
             record = await self.debate(debate_id)
+            if record.status is Status.PAUSED:
+                raise Fenced("The debate rests.")
             raise Fenced("The debate has ended." if record.status in ENDED else "The debate has not been started.")
         return rows[0]
 
@@ -271,7 +322,7 @@ class Store:
         if before is not None:
             params |= {"created_at": before.created_at, "last_id": before.id}
             query += " AND (created_at, id) < (:created_at, :last_id)"
-        return [_summary(row) for row in await self._db.read(query + NEWEST, params)]
+        return [summary_of(row) for row in await self._db.read(query + NEWEST, params)]
 
     async def total(self, statuses: Sequence[Status] = ()) -> int:
         """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
@@ -331,6 +382,13 @@ class Store:
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
 
 
+def slug_of(topic: str, debate_id: str) -> str:
+    """The topic as a piece of a URL, made unique by the random end of the id."""
+    plain = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode().lower()
+    words = "-".join(re.findall(r"[a-z0-9]+", plain))[:SLUG_CHARS_MAX].strip("-")
+    return "-".join(part for part in (words, debate_id[-SLUG_TAIL_CHARS:]) if part)
+
+
 def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
     values: Params = {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
     return Statement(INSERT_EVENT, values)
@@ -348,7 +406,14 @@ def _json(value: object) -> str:
 _briefs = msgspec.json.Decoder(Brief)
 _outcomes = msgspec.json.Decoder(Outcome)
 _messages = msgspec.json.Decoder(Message)
+_tallies = msgspec.json.Decoder(Tally)
 _names = msgspec.json.Decoder(tuple[str, ...])
+
+
+class _Round(msgspec.Struct):
+    """Of a `round_complete`, which round it was."""
+
+    round: int
 
 
 def _brief(text: Value) -> Brief:
@@ -357,6 +422,12 @@ def _brief(text: Value) -> Brief:
 
 def _message(text: str) -> Message:
     return _messages.decode(text)
+
+
+def _completed(text: str) -> RoundCompleted:
+    fields = _tallies.decode(text)
+    number = msgspec.json.decode(text, type=_Round).round
+    return RoundCompleted(round=number, tally=fields)
 
 
 def _int(value: Value) -> int:
@@ -374,7 +445,8 @@ def _text(value: Value) -> str | None:
 
 
 def _record(row: Row) -> Record:
-    debate_id, status, brief, number, outcome, last_seq, created_at, started_at, ended_at = row
+    debate_id, status, brief, number, outcome, last_seq, created_at, started_at, ended_at, *shelf = row
+    slug, title, tags, metadata, archived_at, origin, origin_id = shelf
     return Record(
         id=str(debate_id),
         status=Status(str(status)),
@@ -385,11 +457,19 @@ def _record(row: Row) -> Record:
         created_at=str(created_at),
         started_at=_text(started_at),
         ended_at=_text(ended_at),
+        slug=str(slug or ""),
+        title=str(title),
+        tags=_names.decode(str(tags)),
+        metadata=str(metadata),
+        archived_at=_text(archived_at),
+        origin=_text(origin),
+        origin_id=_text(origin_id),
     )
 
 
-def _summary(row: Row) -> Summary:
-    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at = row
+def summary_of(row: Row) -> Summary:
+    """A row of SUMMARIES as a value."""
+    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at, slug, title, tags = row
     return Summary(
         id=str(debate_id),
         topic=str(topic),
@@ -401,6 +481,9 @@ def _summary(row: Row) -> Summary:
         outcome=_outcome(outcome),
         created_at=str(created_at),
         ended_at=_text(ended_at),
+        slug=str(slug or ""),
+        title=str(title),
+        tags=_names.decode(str(tags)),
     )
 
 

@@ -1,0 +1,122 @@
+"""The rows of the route table about debates, beyond those that every client needs. May import its siblings."""
+
+from dataclasses import replace
+
+from aragora.api import Endpoint, Param, copies, debates, exports, people, reports, shelf
+from aragora.api.answers import Created, Debate, DebateList, Done
+from aragora.api.bodies import Cancel, CreateDebate
+from aragora.api.rows import LIMIT, OFFSET, PAGE, get, post
+from aragora.api.words import STATUSES
+
+STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(STATUSES))
+WORDS = Param(name="query", about="Words, or the beginnings of words, that must all be there.")
+LONG = (replace(LIMIT, high=1000), replace(OFFSET, high=10**9))
+ESTIMATE = (
+    Param(name="num_agents", about="Seats.", low=1, high=reports.AGENTS_MAX),
+    Param(name="num_rounds", about="Rounds.", low=1, high=reports.ROUNDS_MAX),
+    Param(name="model_types", about="Kinds of agents, with commas between them."),
+)
+TABLE = Param(name="table", about="What a CSV holds.", choices=exports.TABLES)
+
+ROWS: tuple[Endpoint, ...] = (
+    get("/debates/slug/{slug}", shelf.by_slug, "Read a debate by its slug.", Debate),
+    get("/debates/active", shelf.active, "Debates that are being run.", DebateList, *PAGE),
+    get("/debates/archived", shelf.archived, "Debates in the archive.", DebateList, *PAGE),
+    get("/history/debates", debates.index, "List debates, newest first.", DebateList, *PAGE, STATUS),
+    get("/debates/statistics", shelf.statistics, "How many debates there are, by status.", shelf.Statistics),
+    get("/debates/stats", shelf.statistics, "How many debates there are, by status.", shelf.Statistics),
+    get("/debates/queue/status", shelf.queue, "How many debates run and wait.", shelf.Queue),
+    get("/debates/estimate-cost", reports.estimate_cost, "What a debate of a size takes.", reports.CostEstimate, *ESTIMATE),
+    get("/search", shelf.search, "Search debates by their words.", shelf.Results, WORDS, *PAGE, STATUS),
+    post("/search", shelf.search_for, "Search debates by their words.", shelf.Results, body=shelf.Found, errors=(400,)),
+    post("/debates/compare", shelf.compare, "Several debates side by side.", shelf.Compared, body=shelf.Ids, errors=(404,)),
+    post("/debates/archive/batch", shelf.archive_many, "Archive several debates.", shelf.Archived, body=shelf.Ids),
+    post("/debate", debates.create, "Hold a debate.", Created, body=CreateDebate, status=201, limit="debates"),
+    post("/debate-this", debates.create, "Hold a debate.", Created, body=CreateDebate, status=201, limit="debates"),
+    post(
+        "/debates/batch", copies.batch, "Hold several debates.", copies.BatchMade, body=copies.Many, status=201, limit="debates"
+    ),
+    get("/debates/batch", copies.batches, "Batches, newest first.", copies.BatchList, *PAGE),
+    get("/debates/batch/{batch_id}/status", copies.batch_status, "A batch as it stands.", copies.BatchStatus),
+    Endpoint(
+        method="PATCH",
+        path="/debates/{id}",
+        handler=shelf.label,
+        summary="Write a title, tags or metadata on a debate.",
+        answer=shelf.Labelled,
+        body=shelf.Label,
+        errors=(404, 413, 503),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/debates/{id}",
+        handler=shelf.delete,
+        summary="Delete a debate and its log; one that runs is cancelled first.",
+        answer=shelf.Deleted,
+        errors=(404, 409, 503),
+    ),
+    get("/debates/{id}/metadata", shelf.metadata, "What is written on a debate.", shelf.Metadata),
+    get("/debates/{id}/rounds", reports.rounds, "What was said, round by round.", reports.RoundList),
+    get("/debates/{id}/agents", reports.agents, "The seats, and what each did.", reports.SeatList),
+    get("/debates/{id}/consensus", reports.consensus, "Whether and how far the seats agreed.", reports.ConsensusReport),
+    get("/debates/{id}/convergence", reports.convergence, "How agreement moved.", reports.ConvergenceReport),
+    get("/debates/{id}/summary", reports.summary, "A debate in a paragraph.", reports.SummaryReport),
+    get("/debates/{id}/timeline", reports.timeline, "The events in brief.", reports.Timeline, *LONG),
+    get("/debates/{id}/positions", reports.positions, "Where each seat stands.", reports.PositionList),
+    get("/debates/{id}/costs", reports.costs, "What the turns used.", reports.CostReport),
+    get("/debates/{id}/followups", copies.followups, "Dissents worth a debate.", copies.CruxList),
+    get("/debates/{id}/forks", copies.forks, "Debates made from this one.", copies.ForkList, *PAGE),
+    get("/debates/{id}/export/{format}", exports.export, "A debate as a document.", exports.Export, TABLE),
+    get("/debates/{id}/turn", people.turns, "The turns that wait for a person.", people.TurnList),
+    post("/debates/{id}/turn", people.speak, "Answer the turn of a person's seat.", people.Spoke, body=people.Speak, status=201),
+    post(
+        "/debates/{id}/messages",
+        people.suggest,
+        "Suggest something to the agents.",
+        people.Suggested,
+        body=people.Suggest,
+        status=201,
+    ),
+    post(
+        "/debates/{id}/user-input",
+        people.suggest,
+        "Suggest something to the agents.",
+        people.Suggested,
+        body=people.Suggest,
+        status=201,
+    ),
+    post("/debates/{id}/pause", people.pause, "Let a debate rest.", Done),
+    post("/debates/{id}/resume", people.resume, "Let a debate go on.", Done),
+    post("/debates/{id}/stop", debates.cancel, "End a debate now.", Done, body=Cancel, body_needed=False),
+    post("/debates/{id}/archive", shelf.archive, "Archive a debate that has ended.", Done),
+    post(
+        "/debates/{id}/clone",
+        copies.clone,
+        "Ask the same again.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
+    ),
+    post(
+        "/debates/{id}/fork",
+        copies.fork,
+        "Go on in another way.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
+    ),
+    post(
+        "/debates/{id}/followup",
+        copies.follow_up,
+        "Take an answer up again.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
+    ),
+)

@@ -1,0 +1,76 @@
+"""From a path to its endpoint in as many steps as the path has parts, however many endpoints there are. Imports nothing of ours.
+
+The raw path is split before its escapes are read, so that a name with a slash in it (`vendor/model`) is one part.
+"""
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    """A place in the tree of paths: what is here by method, and what may come next."""
+
+    methods: dict[str, T] = field(default_factory=dict)
+    parts: dict[str, "_Node[T]"] = field(default_factory=dict)
+    named: "_Node[T] | None" = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[T]):
+    """What is under a path: by method, and the values of its named parts."""
+
+    methods: dict[str, T]
+    values: dict[str, str]
+
+
+class Paths(Generic[T]):
+    """Paths such as `/debates/{id}`; a part that is written out wins over a named one."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._root: _Node[T] = _Node()
+
+    def add(self, method: str, path: str, value: T) -> None:
+        """Put `value` under a method and a path."""
+        node, names = self._root, []
+        for part in path.split("/")[1:]:
+            if part.startswith("{"):
+                names.append(part[1:-1])
+                if node.named is None:
+                    node.named = _Node()
+                node = node.named
+            else:
+                node = node.parts.setdefault(part, _Node())
+        node.methods[method] = value
+        node.names = tuple(names)
+
+    def find(self, raw_path: bytes) -> Match[T] | None:
+        """What is under a raw path; None when nothing is."""
+        values: list[str] = []
+        parts = [unquote(part) for part in raw_path.decode("latin-1").split("/")[1:]]
+        node = _walk(self._root, parts, 0, values)
+        return None if node is None else Match(node.methods, dict(zip(node.names, values, strict=True)))
+
+
+def _walk(node: _Node[T], parts: list[str], place: int, values: list[str]) -> _Node[T] | None:
+    """Go down one part at a time; where the written part leads nowhere, the named one is tried."""
+    if place == len(parts):
+        return node if node.methods else None
+    part = parts[place]
+    written = node.parts.get(part)
+    if written is not None:
+        found = _walk(written, parts, place + 1, values)
+        if found is not None:
+            return found
+    if node.named is None or not part:
+        return None
+    values.append(part)
+    found = _walk(node.named, parts, place + 1, values)
+    if found is None:
+        values.pop()
+    return found
