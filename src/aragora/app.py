@@ -28,9 +28,11 @@ from aragora.engine import Bounds, Engine
 from aragora.errors import ConfigError
 from aragora.feed import Feed
 from aragora.limits import Limits
+from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.store.matches import Matches
 from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
@@ -120,6 +122,13 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 settings=settings,
                 store=store,
                 shelf=Shelf(store.database),
+                matches=Matches(store.database),
+                memory=Memory(
+                    store.database,
+                    ttl_s={FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium},
+                    now=now,
+                    new_id=new_id,
+                ),
                 engine=engine,
                 feed=feed,
                 agents=agents,

@@ -11,8 +11,10 @@ from aragora.config import Settings
 from aragora.engine import Engine
 from aragora.feed import Feed
 from aragora.limits import Limits
+from aragora.memory import Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
+from aragora.store.matches import Matches
 from aragora.store.shelf import Shelf
 from aragora.store.store import Store
 
@@ -24,6 +26,8 @@ class Parts:
     settings: Settings
     store: Store
     shelf: Shelf
+    matches: Matches
+    memory: Memory
     engine: Engine
     feed: Feed
     agents: Agents

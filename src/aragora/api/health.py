@@ -1,5 +1,6 @@
 """Is the server well, is it ready, and what has it counted. May import its siblings."""
 
+from datetime import datetime
 from time import monotonic
 
 from starlette.requests import Request
@@ -7,7 +8,8 @@ from starlette.responses import Response
 
 from aragora import __version__
 from aragora.api import Parts
-from aragora.api.answers import Health, reply
+from aragora.api.answers import JSON, Health, listing, reply, row_of
+from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
 
@@ -29,6 +31,31 @@ async def ready(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - a
     checks = await _checks(parts)
     well = all(check == "ok" for check in checks.values())
     return reply(_health(parts, "healthy" if well else "unhealthy", checks), 200 if well else 503)
+
+
+async def detailed(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+    """Whether the server is well, and what it is doing."""
+    checks = await _checks(parts)
+    well = all(check == "ok" for check in checks.values())
+    health = _health(parts, "healthy" if well else "degraded", checks)
+    figures = {
+        "debates_running": parts.engine.running,
+        "debates_queued": parts.engine.queued,
+        "debates_followed": parts.feed.followed,
+        "debates_total": await parts.store.total(),
+        "database_connections": parts.store.connections,
+    }
+    return reply(Detailed(**structs.asdict(health), components=checks, figures=figures))
+
+
+async def slow(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+    """Debates that have been running for long, newest first."""
+    now = datetime.fromisoformat(parts.now())
+    found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,))
+    old = [each for each in found if (now - datetime.fromisoformat(each.created_at)).total_seconds() >= SLOW_S]
+    rows = [row_of(each) for each in old]
+    body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
+    return Response(body, media_type=JSON)
 
 
 async def metrics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above

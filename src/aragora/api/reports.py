@@ -366,8 +366,11 @@ N = TypeVar("N", int, float)
 
 def _sum(figures: Sequence[N | None]) -> N | None:
     """The sum of what is known; None when nothing is."""
-    first, *known = [figure for figure in figures if figure is not None] or [None]
-    return None if first is None else sum((each for each in known if each is not None), first)
+    total: N | None = None
+    for figure in figures:
+        if figure is not None:
+            total = figure if total is None else total + figure
+    return total
 
 
 async def estimate_cost(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the parts

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from aragora.api import Endpoint, Param, Parts, agents, debate_rows, debates, health, sockets, streams
+from aragora.api import Endpoint, Param, Parts, agent_rows, agents, debate_rows, debates, health, sockets, streams
 from aragora.api.answers import (
     AgentList,
     Created,
@@ -32,7 +32,7 @@ from aragora.api.debate_rows import STATUS
 from aragora.api.middleware import Edge
 from aragora.api.openapi import document
 from aragora.api.router import Match, Paths
-from aragora.api.rows import LIMIT, OFFSET
+from aragora.api.rows import LIMIT, OFFSET, get
 from aragora.limits import Proxies
 
 PAGES = (
@@ -45,6 +45,10 @@ SINCE = Param(name="since", about="Another name for `after`.", low=0, high=2**63
 
 API: tuple[Endpoint, ...] = (
     Endpoint(method="GET", path="/health", handler=health.health, summary="Is the server well?", answer=Health, limit="none"),
+    get("/health/detailed", health.detailed, "What is the server doing?", health.Detailed, errors=()),
+    get("/health/database", health.health, "Does the database answer?", Health, errors=()),
+    get("/health/slow-debates", health.slow, "Debates that run for long.", DebateList, errors=()),
+    get("/status", health.detailed, "What is the server doing?", health.Detailed, errors=()),
     Endpoint(
         method="POST",
         path="/debates",
@@ -161,6 +165,7 @@ API: tuple[Endpoint, ...] = (
         errors=(400,),
     ),
     *debate_rows.ROWS,
+    *agent_rows.ROWS,
 )
 
 ROOT: tuple[Endpoint, ...] = (

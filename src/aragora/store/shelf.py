@@ -10,7 +10,7 @@ import msgspec
 from aragora.debate.model import Status
 from aragora.errors import NotFound
 from aragora.store import Database, Row, Statement, Value
-from aragora.store.records import Batch, Summary
+from aragora.store.records import Batch, Spoken, Summary
 from aragora.store.search import CHANGE_TEXT, DELETE_TEXT, FOUND, WITHIN_MAX, words_of
 from aragora.store.store import NEWEST, SUMMARIES, summary_of
 
@@ -26,6 +26,8 @@ LOCK = "UPDATE debates SET batch_id = NULL WHERE id = :id AND ended_at IS NOT NU
 DELETE = "DELETE FROM debates WHERE id = :id"
 PARTS = ("events", "messages", "votes", "matches", "deliveries")
 UNCOUNT = "UPDATE counters SET n = n - 1 WHERE name = 'debates'"
+SPOKEN = "SELECT debate_id, seq, round, phase, seat, target, content, created_at FROM messages"
+COUNT_SPOKEN = "SELECT COUNT(*) FROM messages"
 ADD_BATCH = "INSERT INTO batches (id, n, metadata, created_at) VALUES (:id, :n, :metadata, :at) RETURNING n AS seq"
 BATCHES = "SELECT id, n, metadata, created_at FROM batches"
 IN_BATCH = "SELECT status, COUNT(*) FROM debates WHERE batch_id = :id GROUP BY status"
@@ -108,6 +110,18 @@ class Shelf:
         query = f"{SUMMARIES} AND {condition}{NEWEST}"
         rows = await self._db.read(query, {**params, "limit": limit, "offset": offset})
         return [summary_of(row) for row in rows], _int(total[0])
+
+    async def said(self, phase: str, *, seat: str, limit: int, offset: int) -> tuple[list[tuple[str, Spoken]], int]:
+        """Messages of a phase in all debates with the id of each one's debate, newest first; and how many there are."""
+        where = " WHERE phase = :phase" + (" AND seat = :seat" if seat else "")
+        params: dict[str, Value] = {"phase": phase, "seat": seat}
+        total = await self._db.read(COUNT_SPOKEN + where, params)
+        page: dict[str, Value] = {**params, "limit": limit, "offset": offset}
+        rows = await self._db.read(
+            SPOKEN + where + " ORDER BY created_at DESC, debate_id, seq DESC LIMIT :limit OFFSET :offset", page
+        )
+        names = ("seq", "round", "phase", "seat", "target", "content", "at")
+        return [(str(row[0]), msgspec.convert(dict(zip(names, row[1:], strict=True)), Spoken)) for row in rows], _int(total[0])
 
     async def add_batch(self, batch: Batch) -> None:
         """Keep a batch."""

@@ -59,6 +59,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX idx_deliveries_next_at ON deliveries (state, next_at);
 
+CREATE INDEX idx_messages_phase ON messages (phase, created_at DESC, debate_id, seq DESC);
 CREATE INDEX idx_matches_a ON matches (a, created_at DESC);
 CREATE INDEX idx_matches_b ON matches (b, created_at DESC);
 CREATE INDEX idx_matches_created_at ON matches (created_at DESC);
