@@ -183,9 +183,17 @@ class Feed:
                     while page := await self._store.events(window.debate_id, after=window.seq, limit=PAGE_EVENTS):
                         for event in page:
                             window.add(_frame(event))
+                    if not await self._store.exists(window.debate_id):
+                        window.add(_gone(window.debate_id))
+                        return
                 await window.rung(self._poll_s)
         finally:
             stop()
+
+
+def _gone(debate_id: str) -> Frame:
+    """What followers of a debate get, after all else, when it has been deleted."""
+    return Frame(f'{{"type":"debate_deleted","debate_id":"{debate_id}","timestamp":"","data":{{}}}}', last=True)
 
 
 def _frame(event: Logged) -> Frame:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from time import monotonic
 
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +13,17 @@ from aragora.api.answers import JSON, Health, listing, reply, row_of
 from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
+
+# A debate that runs for so long is worth a look.
+SLOW_S = 300.0
+SLOW_LOOKED_AT_MAX = 1000
+
+
+class Detailed(Health):
+    """Whether the server is well, and what it is doing."""
+
+    components: dict[str, str]
+    figures: dict[str, int]
 
 
 async def health(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request

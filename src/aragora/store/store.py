@@ -303,6 +303,10 @@ class Store:
             raise NotFound("There is no such debate.")
         return _record(found[0])
 
+    async def exists(self, debate_id: str) -> bool:
+        """Whether there is such a debate."""
+        return bool(await self._db.read("SELECT 1 FROM debates WHERE id = :id", {"id": debate_id}))
+
     async def unfinished(self, *, after: str = "", limit: int = 1000) -> list[str]:
         """Ids of debates that were started and have not ended, in order of id; a page at a time."""
         query = """
