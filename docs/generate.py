@@ -1,6 +1,7 @@
 """Writes the reference pages that the code itself can tell: settings, metrics and routes. Run by `make docs`."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -95,7 +96,15 @@ def _param(param: Param) -> str:
     return f"`{param.name}`" if param.low is None else f"`{param.name}`: {param.low} to {param.high}"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"settings": settings, "metrics": metrics, "api": api}
+def sdk() -> str:
+    """Every method of the public client, and whether it is served."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests/conformance"))
+    from sdk_calls import page  # noqa: PLC0415 - a test's table, found only now
+
+    return page()
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"settings": settings, "metrics": metrics, "api": api, "sdk": sdk}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

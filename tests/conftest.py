@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "docs")]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "conformance"), str(Path(__file__).parents[1] / "docs")]
 
 from aragora.log import configure  # noqa: E402  # after the path is set
 

@@ -134,7 +134,13 @@ class LeaderboardView(msgspec.Struct):
 MatchList = msgspec.defstruct("MatchList", [("matches", list[MatchRow]), ("items", list[MatchRow])], bases=(ListOf,))
 History = msgspec.defstruct(
     "History",
-    [("agent", str), ("history", list[MatchRow]), ("matches", list[MatchRow]), ("items", list[MatchRow])],
+    [
+        ("agent", str),
+        ("history", list[MatchRow]),
+        ("debates", list[MatchRow]),
+        ("matches", list[MatchRow]),
+        ("items", list[MatchRow]),
+    ],
     bases=(ListOf,),
 )
 OpponentList = msgspec.defstruct(
@@ -247,7 +253,7 @@ async def history(parts: Parts, request: Request) -> Response:
     query.done()
     rows = [_match(each) for each in await parts.matches.of(name, limit=limit, offset=offset)]
     total = await parts.matches.total(name)
-    body = listing(rows, "history", "matches", total=total, limit=limit, offset=offset, agent=name)
+    body = listing(rows, "history", "debates", "matches", total=total, limit=limit, offset=offset, agent=name)
     return Response(body, media_type=JSON)
 
 
