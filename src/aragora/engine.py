@@ -188,6 +188,15 @@ class Engine:
             self._running[debate_id].cancel()
         self.bus.ring(debate_id)
 
+    def cancel_soon(self, debate_id: str, detail: str) -> None:
+        """As `cancel`, for those who cannot wait; nothing happens when the debate has ended or the engine stops."""
+        if self._tasks is not None and not self.stopping:
+            self._tasks.create_task(self._cancelled(debate_id, detail))
+
+    async def _cancelled(self, debate_id: str, detail: str) -> None:
+        with contextlib.suppress(Conflict, NotFound, StoreError, Overloaded):
+            await self.cancel(debate_id, detail)
+
     async def vote(self, debate_id: str, vote: PersonVoted) -> Appended:
         """Count a person's vote and tell the watchers."""
         counted = await self.store.vote(debate_id, vote, at=self.now())

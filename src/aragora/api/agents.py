@@ -21,7 +21,7 @@ async def index(parts: Parts, request: Request) -> Response:
     if kept is None:
         known = parts.agents.known()
         standings = {standing.agent: standing for agent in known for standing in await parts.store.standing(agent.name)}
-        rows = [_row(agent, standings.get(agent.name)) for agent in known[offset : offset + limit]]
+        rows = [row_of_agent(agent, standings.get(agent.name)) for agent in known[offset : offset + limit]]
         kept = listing(rows, "agents", total=len(known), limit=limit, offset=offset)
         parts.cache.put(key, kept, ttl_s=min(AGENTS_TTL_S, parts.settings.cache_ttl_fast))
     return Response(kept, media_type=JSON)
@@ -42,7 +42,8 @@ async def leaderboard(parts: Parts, request: Request) -> Response:
 AGENTS_TTL_S = 2
 
 
-def _row(agent: Agent, standing: Standing | None) -> AgentRow:
+def row_of_agent(agent: Agent, standing: Standing | None) -> AgentRow:
+    """An agent for a list, with its record if it has one."""
     known = standing or Standing(agent=agent.name, elo=START, wins=0, losses=0, draws=0, debates=0)
     return AgentRow(
         name=agent.name,

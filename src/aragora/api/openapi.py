@@ -12,11 +12,14 @@ from aragora.api.answers import JSON, Problem
 
 PROBLEM_JSON = "application/problem+json"
 REFERENCE = "#/components/schemas/{name}"
+# Statuses without a body.
+EMPTY = (202, 204)
 # Any endpoint may answer these.
 ALWAYS = (400, 403, 429, 500)
 WORDS = {
     200: "Done.",
     201: "Made.",
+    202: "Heard; there is nothing to answer.",
     204: "Nothing more will come.",
     400: "The request cannot be right.",
     403: "Not allowed.",
@@ -54,7 +57,7 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dic
     content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {}}
     answers = {str(code): {"description": WORDS[code], **problem} for code in (*ALWAYS, *endpoint.errors)}
     for code in (endpoint.status, *endpoint.also):
-        answers[str(code)] = {"description": WORDS[code]} if code == 204 else {"description": WORDS[code], "content": content}  # noqa: PLR2004 - no content
+        answers[str(code)] = {"description": WORDS[code], **({} if code in EMPTY else {"content": content})}
     described: dict[str, Any] = {
         "summary": endpoint.summary,
         "operationId": f"{endpoint.method.lower()}{endpoint.path}".translate(str.maketrans("/{}.", "____")),

@@ -12,7 +12,20 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from aragora.api import Endpoint, Param, Parts, agent_rows, agents, debate_rows, debates, health, sockets, streams
+from aragora.api import (
+    Endpoint,
+    Param,
+    Parts,
+    agent_rows,
+    agents,
+    completions,
+    debate_rows,
+    debates,
+    health,
+    mcp,
+    sockets,
+    streams,
+)
 from aragora.api.answers import (
     AgentList,
     Created,
@@ -32,7 +45,7 @@ from aragora.api.debate_rows import STATUS
 from aragora.api.middleware import Edge
 from aragora.api.openapi import document
 from aragora.api.router import Match, Paths
-from aragora.api.rows import LIMIT, OFFSET, get
+from aragora.api.rows import LIMIT, OFFSET, get, post
 from aragora.limits import Proxies
 
 PAGES = (
@@ -187,6 +200,18 @@ ROOT: tuple[Endpoint, ...] = (
         answer="text/plain",
         limit="none",
     ),
+    post(
+        "/v1/chat/completions",
+        completions.complete,
+        "Hold a debate as a chat completion.",
+        completions.ChatCompletion,
+        body=completions.Chat,
+        limit="debates",
+    ),
+    get("/v1/models", completions.models, "The presets, as models.", completions.ModelList, errors=()),
+    get("/v1/models/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
+    get("/v1/models/aragora/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
+    replace(post("/mcp", mcp.serve, "One message of an MCP host.", mcp.RpcAnswer, body=mcp.Message), also=(202,)),
 )
 
 

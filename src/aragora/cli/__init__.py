@@ -316,6 +316,15 @@ def doctor(*, data_dir: str | None) -> None:
         raise SystemExit(EXIT_FAILED)
 
 
+@main.command()
+@data_dir
+def mcp(*, data_dir: str | None) -> None:
+    """Serve an MCP host over standard input and output."""
+    from aragora.cli import stdio
+
+    _run(stdio.serve(_settings(data_dir=data_dir).settings))
+
+
 @main.group()
 def config() -> None:
     """Look at the settings."""
