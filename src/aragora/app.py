@@ -32,10 +32,12 @@ from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.store.hooks import Hooks
 from aragora.store.matches import Matches
 from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
+from aragora.webhooks import Webhooks
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -123,6 +125,13 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 store=store,
                 shelf=Shelf(store.database),
                 matches=Matches(store.database),
+                webhooks=Webhooks(
+                    hooks=Hooks(store.database),
+                    store=store,
+                    now=now,
+                    new_id=new_id,
+                    private=settings.webhook_targets == "any",
+                ),
                 memory=Memory(
                     store.database,
                     ttl_s={FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium},
@@ -199,7 +208,8 @@ async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Seq
             loop.add_signal_handler(number, _stop, parts.engine, server)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=sockets))
-            tasks.create_task(_run(parts.engine, server))
+            telling = tasks.create_task(parts.webhooks.run())
+            tasks.create_task(_run(parts.engine, server, telling))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
             ready(Ports(*(each.getsockname()[1] for each in sockets)))
@@ -209,11 +219,12 @@ async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Seq
             signal.signal(number, signal.SIG_IGN)
 
 
-async def _run(engine: Engine, server: Server) -> None:
+async def _run(engine: Engine, server: Server, telling: asyncio.Task[None]) -> None:
     """Run debates; when the engine has stopped, stop serving. Watchers are told to come back."""
     try:
         await engine.run()
     finally:
+        telling.cancel()
         server.should_exit = True
 
 

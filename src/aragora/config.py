@@ -181,6 +181,12 @@ class Settings:
     )
     demo_delay_s: float = _number(0.5, "How long a demo agent takes for a turn.", unit="s", high=60.0)
 
+    webhook_targets: str = _text(
+        "public",
+        "Where webhooks may lead: public addresses only, or any, those of this network and machine included.",
+        choices=("public", "any"),
+    )
+
     ws_max_message_bytes: int = _number(
         65_536, "Longest message from a client.", unit="bytes", low=128, high=16_777_216, section="WebSocket"
     )

@@ -17,6 +17,7 @@ from aragora.providers.agents import Agents
 from aragora.store.matches import Matches
 from aragora.store.shelf import Shelf
 from aragora.store.store import Store
+from aragora.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Parts:
     shelf: Shelf
     matches: Matches
     memory: Memory
+    webhooks: Webhooks
     engine: Engine
     feed: Feed
     agents: Agents
@@ -65,6 +67,7 @@ class Endpoint:
     status: int = 200
     body: type | None = None
     body_needed: bool = True
+    media: tuple[str, ...] = ()  # media types of the answer beside JSON
     params: tuple[Param, ...] = ()
     errors: tuple[int, ...] = ()  # beyond those that every endpoint may give
     also: tuple[int, ...] = ()  # other statuses with the same answer

@@ -66,7 +66,10 @@ ROWS: tuple[Endpoint, ...] = (
     get("/debates/{id}/costs", reports.costs, "What the turns used.", reports.CostReport),
     get("/debates/{id}/followups", copies.followups, "Dissents worth a debate.", copies.CruxList),
     get("/debates/{id}/forks", copies.forks, "Debates made from this one.", copies.ForkList, *PAGE),
-    get("/debates/{id}/export/{format}", exports.export, "A debate as a document.", exports.Export, TABLE),
+    replace(
+        get("/debates/{id}/export/{format}", exports.export, "A debate as a document.", exports.Export, TABLE),
+        media=("text/csv", "text/html", "text/markdown", "text/plain"),
+    ),
     get("/debates/{id}/turn", people.turns, "The turns that wait for a person.", people.TurnList),
     post("/debates/{id}/turn", people.speak, "Answer the turn of a person's seat.", people.Spoke, body=people.Speak, status=201),
     post(

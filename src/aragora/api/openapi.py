@@ -55,6 +55,7 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]]) -> dic
     problem = {"content": {PROBLEM_JSON: {"schema": schema_of[Problem]}}}
     answer = endpoint.answer
     content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {}}
+    content |= {kind: {"schema": {"type": "string"}} for kind in endpoint.media}
     answers = {str(code): {"description": WORDS[code], **problem} for code in (*ALWAYS, *endpoint.errors)}
     for code in (endpoint.status, *endpoint.also):
         answers[str(code)] = {"description": WORDS[code], **({} if code in EMPTY else {"content": content})}

@@ -22,6 +22,7 @@ from aragora.api import (
     debate_rows,
     debates,
     health,
+    hooks,
     mcp,
     sockets,
     streams,
@@ -179,6 +180,7 @@ API: tuple[Endpoint, ...] = (
     ),
     *debate_rows.ROWS,
     *agent_rows.ROWS,
+    *hooks.ROWS,
 )
 
 ROOT: tuple[Endpoint, ...] = (
@@ -200,12 +202,11 @@ ROOT: tuple[Endpoint, ...] = (
         answer="text/plain",
         limit="none",
     ),
-    post(
-        "/v1/chat/completions",
-        completions.complete,
-        "Hold a debate as a chat completion.",
-        completions.ChatCompletion,
+    replace(
+        post("/v1/chat/completions", completions.complete, "Hold a debate as a chat completion.", completions.ChatCompletion),
         body=completions.Chat,
+        media=("text/event-stream",),
+        errors=(413, 503),
         limit="debates",
     ),
     get("/v1/models", completions.models, "The presets, as models.", completions.ModelList, errors=()),

@@ -322,7 +322,7 @@ def mcp(*, data_dir: str | None) -> None:
     """Serve an MCP host over standard input and output."""
     from aragora.cli import stdio
 
-    _run(stdio.serve(_settings(data_dir=data_dir).settings))
+    _run(stdio.serve(_settings(data_dir=data_dir)))
 
 
 @main.group()

@@ -5,15 +5,15 @@ import sys
 
 from aragora import app
 from aragora.api.mcp import Host
-from aragora.config import Settings
+from aragora.config import Loaded
 
 LOCAL = "stdio"
 LINE_BYTES_MAX = 4_194_304
 
 
-async def serve(settings: Settings) -> None:
+async def serve(loaded: Loaded) -> None:
     """Answer until the input ends; debates that are then still running go on at the next start."""
-    async with app.open_parts(settings) as parts, asyncio.TaskGroup() as tasks:
+    async with app.open_parts(loaded) as parts, asyncio.TaskGroup() as tasks:
         tasks.create_task(parts.engine.run())
         try:
             await _answer_all(Host(parts, LOCAL))

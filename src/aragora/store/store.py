@@ -26,6 +26,7 @@ from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
 from aragora.debate.ranking import START, Change, changes, matches
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
+from aragora.store.hooks import deliver
 from aragora.store.records import Cast, Claim, Cursor, Filing, Logged, Record, Spoken, Standing, Summary
 from aragora.store.search import ADD_TEXT
 
@@ -225,11 +226,11 @@ class Store:
                 said: Params = {"round": event.round, "phase": SUGGEST, "seat": event.person, "target": ""}
                 return [Statement(INSERT_MESSAGE, {**base, **said, "content": event.content})]
             case RoundCompleted():
-                return [Statement(SET_ROUND, {**base, "round": event.round})]
+                return [Statement(SET_ROUND, {**base, "round": event.round}), deliver(debate_id, event.type, at)]
             case DebateEnded(outcome=outcome):
                 ended: Params = {"status": outcome.status, "outcome": _json(outcome)}
                 found: Params = {"text_id": debate_id, "answer": outcome.answer}
-                work = [Statement(SET_ENDED, {**base, **ended})]
+                work = [Statement(SET_ENDED, {**base, **ended}), deliver(debate_id, event.type, at)]
                 if outcome.answer:
                     work.append(Statement(ANSWERED, found))
                 return [*work, *await self._ranked(debate_id, outcome, at)]

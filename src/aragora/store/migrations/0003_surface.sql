@@ -49,7 +49,6 @@ CREATE TABLE deliveries (
   debate_id TEXT NOT NULL,
   seq BIGINT NOT NULL,
   type TEXT NOT NULL,
-  body TEXT NOT NULL,
   state TEXT NOT NULL,              -- waiting, delivered or failed
   attempts BIGINT NOT NULL,
   next_at TEXT NOT NULL,

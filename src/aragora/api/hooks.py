@@ -1,0 +1,116 @@
+"""Webhooks over HTTP: add, list, delete, and what became of deliveries. May import its siblings and `webhooks`."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aragora.api import Endpoint, Parts
+from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.bodies import Check, parse, read_body
+from aragora.api.query import Query
+from aragora.api.rows import PAGE, get, post
+from aragora.errors import NotFound
+from aragora.store.hooks import TOLD, Hook
+
+
+class AddHook(msgspec.Struct, kw_only=True):
+    """Somebody to tell of events."""
+
+    url: str
+    events: list[str] = []
+
+
+class HookRow(msgspec.Struct):
+    """Somebody who is told of events."""
+
+    id: str
+    url: str
+    events: list[str]
+    created_at: str
+
+
+class HookAdded(HookRow):
+    """As listed, with the secret that signs deliveries; it is shown this once."""
+
+    secret: str
+
+
+class HookDeleted(msgspec.Struct):
+    """A webhook is gone."""
+
+    deleted: bool
+    id: str
+
+
+class DeliveryRow(msgspec.Struct):
+    """An event on its way, or there."""
+
+    id: str
+    debate_id: str
+    seq: int
+    type: str
+    state: str
+    attempts: int
+    next_at: str
+    answer: str
+    created_at: str
+
+
+HookList = msgspec.defstruct("HookList", [("webhooks", list[HookRow]), ("items", list[HookRow])], bases=(ListOf,))
+DeliveryList = msgspec.defstruct(
+    "DeliveryList", [("deliveries", list[DeliveryRow]), ("items", list[DeliveryRow])], bases=(ListOf,)
+)
+
+
+async def add(parts: Parts, request: Request) -> Response:
+    """Tell somebody of events from now on."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), AddHook)
+    check = Check()
+    if not set(body.events) <= set(TOLD):
+        check.wrong("events", f"must be some of {', '.join(TOLD)}")
+    check.done()
+    hook = await parts.webhooks.add(body.url, tuple(dict.fromkeys(body.events)))
+    return reply(HookAdded(**msgspec.structs.asdict(_row(hook)), secret=hook.secret), 201)
+
+
+async def index(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
+    """Everybody who is told, without their secrets."""
+    rows = [_row(hook) for hook in await parts.webhooks.hooks.all()]
+    return Response(listing(rows, "webhooks", total=len(rows), limit=len(rows)), media_type=JSON)
+
+
+async def delete(parts: Parts, request: Request) -> Response:
+    """Tell somebody no more."""
+    hook_id = request.path_params["hook_id"]
+    if not await parts.webhooks.hooks.delete(hook_id):
+        raise NotFound("There is no such webhook.")
+    return reply(HookDeleted(deleted=True, id=hook_id))
+
+
+async def deliveries(parts: Parts, request: Request) -> Response:
+    """What was delivered, what waits and what failed, newest first."""
+    hook, query = await parts.webhooks.hooks.one(request.path_params["hook_id"]), Query(request)
+    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    query.done()
+    found, total = await parts.webhooks.hooks.deliveries(hook.id, limit=limit, offset=offset)
+    rows = [msgspec.convert(each, DeliveryRow, from_attributes=True) for each in found]
+    return Response(listing(rows, "deliveries", total=total, limit=limit, offset=offset), media_type=JSON)
+
+
+def _row(hook: Hook) -> HookRow:
+    return HookRow(id=hook.id, url=hook.url, events=list(hook.events), created_at=hook.created_at)
+
+
+ROWS: tuple[Endpoint, ...] = (
+    post("/webhooks", add, "Tell a URL of events.", HookAdded, body=AddHook, status=201),
+    get("/webhooks", index, "Who is told of events.", HookList, errors=()),
+    get("/webhooks/{hook_id}/deliveries", deliveries, "What became of deliveries.", DeliveryList, *PAGE),
+    Endpoint(
+        method="DELETE",
+        path="/webhooks/{hook_id}",
+        handler=delete,
+        summary="Tell a URL no more.",
+        answer=HookDeleted,
+        errors=(404, 503),
+    ),
+)

@@ -1,0 +1,128 @@
+"""Queries about webhooks: who is told of events, and what has become of each delivery. Imports the port and errors.
+
+A delivery is written in the transaction of its event, so an event that is on disk is told, and one that is not is not.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from aragora.errors import NotFound
+from aragora.store import Database, Row, Statement, Value
+
+WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+# The events that can be told.
+TOLD = ("round_complete", "debate_end")
+
+DELIVER = """
+INSERT INTO deliveries (id, webhook_id, debate_id, seq, type, state, attempts, next_at, answer, created_at)
+SELECT w.id || '-' || :id || '-' || CAST(:seq AS TEXT), w.id, :id, :seq, :type, 'waiting', 0, :at, '', :at
+FROM webhooks w WHERE w.events LIKE :wanted
+"""
+ADD = "INSERT INTO webhooks (id, url, secret, events, created_at) VALUES (:id, :url, :secret, :events, :at) RETURNING 1 AS seq"
+HOOKS = "SELECT id, url, secret, events, created_at FROM webhooks"
+# The first statement only locks the row: what refers to it has to go first.
+LOCK = "UPDATE webhooks SET url = url WHERE id = :id RETURNING 1 AS seq"
+DELETE_DELIVERIES = "DELETE FROM deliveries WHERE webhook_id = :id"
+DELETE = "DELETE FROM webhooks WHERE id = :id"
+DELIVERIES = "SELECT id, webhook_id, debate_id, seq, type, state, attempts, next_at, answer, created_at FROM deliveries"
+DUE = DELIVERIES + " WHERE state = 'waiting' AND next_at <= :at ORDER BY next_at LIMIT :limit"
+# Whoever raises the number of attempts first makes the attempt; others, in this process or another, leave it.
+TAKE = """
+UPDATE deliveries SET attempts = attempts + 1, next_at = :next_at WHERE id = :id AND attempts = :attempts AND state = 'waiting'
+RETURNING attempts AS seq
+"""
+SETTLE = "UPDATE deliveries SET state = :state, answer = :answer WHERE id = :id RETURNING attempts AS seq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Somebody who is told of events."""
+
+    id: str
+    url: str
+    secret: str
+    events: tuple[str, ...]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An event on its way."""
+
+    id: str
+    webhook_id: str
+    debate_id: str
+    seq: int
+    type: str
+    state: str
+    attempts: int
+    next_at: str
+    answer: str
+    created_at: str
+
+
+def deliver(debate_id: str, kind: str, at: str) -> Statement:
+    """What puts an event on its way to all who asked for its kind; goes into the transaction of the event."""
+    return Statement(DELIVER, {"id": debate_id, "type": kind, "at": at, "wanted": f'%"{kind}"%'})
+
+
+class Hooks:
+    """Webhooks, on one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Use an open database."""
+        self._db = database
+
+    async def add(self, hook: Hook) -> None:
+        """Tell somebody of events from now on."""
+        values: dict[str, Value] = {"id": hook.id, "url": hook.url, "secret": hook.secret, "at": hook.created_at}
+        values["events"] = msgspec.json.encode(hook.events).decode()
+        await self._db.write([Statement(ADD, values)])
+
+    async def all(self) -> list[Hook]:
+        """Everybody who is told."""
+        return [_hook(row) for row in await self._db.read(HOOKS + " ORDER BY created_at, id", {})]
+
+    async def one(self, hook_id: str) -> Hook:
+        """One of them; raises NotFound."""
+        rows = await self._db.read(HOOKS + " WHERE id = :id", {"id": hook_id})
+        if not rows:
+            raise NotFound("There is no such webhook.")
+        return _hook(rows[0])
+
+    async def delete(self, hook_id: str) -> bool:
+        """Tell somebody no more, and forget what was on its way."""
+        values = {"id": hook_id}
+        return bool(await self._db.write([Statement(sql, values) for sql in (LOCK, DELETE_DELIVERIES, DELETE)]))
+
+    async def due(self, *, at: str, limit: int) -> list[Delivery]:
+        """Deliveries whose time has come."""
+        return [_delivery(row) for row in await self._db.read(DUE, {"at": at, "limit": limit})]
+
+    async def deliveries(self, hook_id: str, *, limit: int, offset: int) -> tuple[list[Delivery], int]:
+        """Deliveries to one webhook, newest first; and how many there are."""
+        total = await self._db.read("SELECT COUNT(*) FROM deliveries WHERE webhook_id = :id", {"id": hook_id})
+        query = DELIVERIES + " WHERE webhook_id = :id ORDER BY created_at DESC, id LIMIT :limit OFFSET :offset"
+        rows = await self._db.read(query, {"id": hook_id, "limit": limit, "offset": offset})
+        return [_delivery(row) for row in rows], int(str(total[0][0]))
+
+    async def take(self, delivery: Delivery, *, next_at: str) -> bool:
+        """Claim the next attempt; should this process die in it, another is made at `next_at`."""
+        values: dict[str, Value] = {"id": delivery.id, "attempts": delivery.attempts, "next_at": next_at}
+        return bool(await self._db.write([Statement(TAKE, values)]))
+
+    async def settle(self, delivery: Delivery, *, state: str, answer: str) -> None:
+        """Note what came of an attempt."""
+        await self._db.write([Statement(SETTLE, {"id": delivery.id, "state": state, "answer": answer})])
+
+
+def _hook(row: Row) -> Hook:
+    hook_id, url, secret, events, created_at = (str(value) for value in row)
+    known = msgspec.json.decode(events, type=tuple[str, ...])
+    return Hook(id=hook_id, url=url, secret=secret, events=known, created_at=created_at)
+
+
+def _delivery(row: Row) -> Delivery:
+    names = ("id", "webhook_id", "debate_id", "seq", "type", "state", "attempts", "next_at", "answer", "created_at")
+    return msgspec.convert(dict(zip(names, row, strict=True)), Delivery)

@@ -1,0 +1,180 @@
+"""Tells others of events: signed, to public addresses only, tried again for a day. May import the store and errors.
+
+Signed as Standard Webhooks has it. A name is looked up once; if any of its addresses is not public the delivery is refused, and
+else the connection goes to the very address that was checked, so that no second answer of a name server can point elsewhere.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hmac
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from aragora.errors import AragoraError, Invalid
+from aragora.store.hooks import DELIVERED, FAILED, TOLD, WAITING, Delivery, Hook, Hooks
+from aragora.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+# Waits between attempts; when they are used up the delivery has failed.
+WAITS_S = (5, 30, 120, 600, 3_600, 21_600, 86_400)
+TIMEOUT_S = 10.0
+POLL_S = 1.0
+AT_ONCE_MAX = 20
+HOOKS_MAX = 100
+URL_CHARS_MAX = 2_000
+SECRET_BYTES = 24
+SECRET_PREFIX = "whsec_"  # noqa: S105 - says that what follows is one
+PORTS = {"http": 80, "https": 443}
+
+
+class Refused(Exception):
+    """Where the delivery would go is not a public address."""
+
+
+class Webhooks:
+    """Webhooks and their deliveries."""
+
+    def __init__(self, *, hooks: Hooks, store: Store, now: Callable[[], str], new_id: Callable[[], str], private: bool) -> None:
+        """With `private`, addresses of private networks and of this machine are told too."""
+        self.hooks, self._store, self._now, self._new_id, self._private = hooks, store, now, new_id, private
+
+    async def add(self, url: str, events: tuple[str, ...]) -> Hook:
+        """Tell `url` of events from now on; the secret that signs them is in the result and is not shown again."""
+        _checked(url)
+        if len(await self.hooks.all()) >= HOOKS_MAX:
+            raise Invalid(f"There are {HOOKS_MAX} webhooks already.")
+        secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        hook = Hook(id=self._new_id(), url=url, secret=secret, events=events or TOLD, created_at=self._now())
+        await self.hooks.add(hook)
+        return hook
+
+    async def run(self) -> None:
+        """Deliver what is due, until cancelled."""
+        while True:
+            with contextlib.suppress(AragoraError):  # the database is away: what is due stays due
+                while await self._round():
+                    pass
+            await asyncio.sleep(POLL_S)
+
+    async def _round(self) -> int:
+        due = await self.hooks.due(at=self._now(), limit=AT_ONCE_MAX)
+        async with asyncio.TaskGroup() as tasks:
+            for delivery in due:
+                tasks.create_task(self._deliver(delivery))
+        return len(due)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        wait_s = WAITS_S[min(delivery.attempts, len(WAITS_S) - 1)]
+        next_at = (datetime.fromisoformat(self._now()) + timedelta(seconds=wait_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        try:
+            if not await self.hooks.take(delivery, next_at=next_at):
+                return
+            hook = await self.hooks.one(delivery.webhook_id)
+            found = await self._store.events(delivery.debate_id, after=delivery.seq - 1, limit=1)
+            delivered, answer = await self._attempt(hook, delivery, found[0].frame.encode()) if found else (False, "gone")
+            last = delivery.attempts + 1 >= len(WAITS_S) or not found
+            state = DELIVERED if delivered else FAILED if last else WAITING
+            await self.hooks.settle(delivery, state=state, answer=answer)
+            log.info("webhook", delivery=delivery.id, state=state, answer=answer)
+        except AragoraError as error:
+            log.warning("webhook waits", delivery=delivery.id, error=error.message)
+
+    async def _attempt(self, hook: Hook, delivery: Delivery, body: bytes) -> tuple[bool, str]:
+        """Whether it was taken, and what came back, in a word."""
+        sent_at = str(int(datetime.fromisoformat(self._now()).timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Aragora-Webhooks",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": sent_at,
+            "webhook-signature": signature(hook.secret, delivery.id, sent_at, body),
+        }
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                pinned = _Pinned(await self._address(hook.url))
+                connector = TCPConnector(resolver=pinned, use_dns_cache=False, force_close=True)
+                timeout = ClientTimeout(total=TIMEOUT_S)
+                async with (
+                    ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+                    session.post(hook.url, data=body, headers=headers, allow_redirects=False) as response,
+                ):
+                    return response.ok and response.status < 300, str(response.status)  # noqa: PLR2004 - a redirect is no delivery
+        except Refused:
+            return False, "refused: not a public address"
+        except TimeoutError:
+            return False, "timeout"
+        except (ClientError, OSError, ValueError) as error:
+            return False, type(error).__name__
+
+    async def _address(self, url: str) -> tuple[str, int]:
+        """Address and family to connect to; raises Refused when any address of the name is not public."""
+        parts = urlsplit(url)
+        port = parts.port or PORTS[parts.scheme]
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        addresses = [(str(sockaddr[0]), int(family)) for family, _, _, _, sockaddr in found]
+        if not addresses or not (self._private or all(public(address) for address, _ in addresses)):
+            raise Refused
+        return addresses[0]
+
+
+class _Pinned(AbstractResolver):
+    """Answers every name with the one address that was checked."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address, self._family = address
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - its signature
+        """The address."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=self._family,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def public(address: str) -> bool:
+    """Whether an address is one of the public internet, whatever form it has."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return found.is_global and not found.is_multicast
+
+
+def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
+    """The value of the header `webhook-signature`."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, sha256).digest()).decode()
+
+
+def _checked(url: str) -> None:
+    """Raise Invalid unless this can be the URL of a webhook; where its name leads is looked at with each delivery."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in PORTS and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or len(url) > URL_CHARS_MAX or not url.isascii() or not url.isprintable() or " " in url:
+        raise Invalid("url must be an http or https URL without a name and password in it.")
