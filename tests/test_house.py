@@ -36,6 +36,8 @@ ALLOWED: dict[str, set[str]] = {
         "webhooks",
     },
     "engine": {"bus", "debate", "memory", "metrics", "people", "providers", "store"},
+    "": {"client"},  # the package itself hands out its client
+    "client": {"api"},
     "webhooks": {"store"},
     "people": {"bus", "debate", "store"},
     "feed": {"bus", "debate", "metrics", "store"},
