@@ -210,7 +210,7 @@ class _Terms(msgspec.Struct):
     judge: Seat | None
 
 
-def _terms(body: CreateDebate, seats: Sequence[Seat], parts: Parts, check: _Check) -> _Terms:
+def _terms(body: CreateDebate, seats: Sequence[Seat], parts: Parts, check: Check) -> _Terms:
     options = tuple(check.text(f"options[{n}]", text, chars_max=OPTION_CHARS_MAX) for n, text in enumerate(body.options or ()))
     if body.options is not None and not OPTIONS_MIN <= len({option.casefold() for option in options if option}) == len(options):
         check.wrong("options", f"must be at least {OPTIONS_MIN} different texts")
@@ -227,7 +227,7 @@ def _terms(body: CreateDebate, seats: Sequence[Seat], parts: Parts, check: _Chec
     return _Terms(options, stops, _judge(body.judge, seats, parts, check))
 
 
-def _judge(name: str | None, seats: Sequence[Seat], parts: Parts, check: _Check) -> Seat | None:
+def _judge(name: str | None, seats: Sequence[Seat], parts: Parts, check: Check) -> Seat | None:
     """The judge's place beside the table, under a name that no seat has."""
     if name is None:
         return None
