@@ -268,10 +268,8 @@ class Engine:
             raise
         except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
             log.exception("debate broke", debate_id=debate_id)
-            broken = failed(rounds=run.round, stopped="error", detail="An internal error ended this debate.")
+            broken = failed(rounds=max(run.round, 0), stopped="error", detail="An internal error ended this debate.")
             outcome = accounted(claim.brief, broken, run.heard)
-            outcome = failed(rounds=max(run.round, 0), stopped="error", detail="An internal error ended this debate.")
-        outcome = accounted(claim.brief, outcome, run.heard)
         await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
         log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
 
