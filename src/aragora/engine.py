@@ -364,8 +364,7 @@ class _Run:
         return message
 
     async def _ask(self, turn: Turn) -> Message:
-        ends = self._round_ends if self._round_ends is not None else monotonic()
-        left_s = max(0.0, min(self._engine.bounds.turn_timeout_s, ends - monotonic()))
+        left_s = max(0.0, min(self._engine.bounds.turn_timeout_s, self._round_ends - monotonic()))
         try:
             # A provider is told the deadline and keeps it; this is for one that does not.
             async with asyncio.timeout(left_s + LATE_S):

@@ -12,7 +12,7 @@ import pytest
 from aragora.api.routes import endpoints
 from builders import Served, served
 
-EXAMPLES = 40
+EXAMPLES = 10
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def test_answers_are_as_described(server: Served) -> None:
             jsonschema.validate(answer.json, schema)
 
 
+@pytest.mark.timeout(600)
 def test_fuzzer_finds_nothing(server: Served, tmp_path: Path) -> None:
     """A fuzzer that knows the document finds no 5xx, no undocumented answer and no answer that does not fit."""
     command = [
@@ -57,3 +58,40 @@ def test_fuzzer_finds_nothing(server: Served, tmp_path: Path) -> None:
     print(done.stdout[-800:])
     assert 200 == server.ask("/api/health").status
     assert not [json.loads(line) for line in server.lines if '"request failed"' in line]
+
+
+@pytest.mark.timeout(600)
+def test_fuzzer_finds_nothing_under_real_ids(tmp_path: Path) -> None:
+    """The same, with ids of things that there are, so that what lies behind a 404 is reached too."""
+    with served(tmp_path / "server") as server:
+        asked = {"topic": "Is there more?", "agents": ["demo:optimist", "demo:sceptic"], "rounds": 1}
+        made = [server.ask("/api/debates", {**asked, "seed": seed}).json for seed in range(8)]
+        waits = server.ask("/api/debates", {**asked, "agents": ["demo", "person"]}).json["id"]
+        memory = server.ask("/api/memory/store", {"content": "A thing to find.", "tier": "slow"}).json["id"]
+        batch = server.ask("/api/debates/batch", {"requests": [asked]}).json["batch_id"]
+        hook = server.ask("/api/webhooks", {"url": "https://example.com/hook"}).json["id"]
+        for each in made:
+            server.ask(f"/api/debates/{each['id']}/events/stream")
+        known = {
+            "id": [waits, *(each["id"] for each in made)],
+            "slug": [each["slug"] for each in made],
+            "memory_id": [memory],
+            "batch_id": [batch],
+            "hook_id": [hook],
+            "name": ["demo:optimist"],
+            "other": ["demo:sceptic"],
+            "format": ["json", "csv", "html", "md", "txt"],
+            "tier": ["fast", "slow"],
+            "model": ["debate"],
+        }
+        lines = [f'"path.{name}" = {json.dumps(values)}' for name, values in known.items()]
+        (tmp_path / "schemathesis.toml").write_text("\n".join(["[parameters]", *lines]) + "\n")
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{server.api_port}/openapi.json"),
+            *("--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"),
+            *("--max-examples", str(EXAMPLES), "--seed", "1", "--include-path-regex", "^/api/(?!v1/).*{", "--no-color"),
+            *("--phases", "coverage,fuzzing", "--exclude-method", "DELETE"),
+        ]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert 0 == done.returncode, done.stdout[-5000:] + done.stderr[-2000:]
+        assert not [line for line in server.lines if '"request failed"' in line]

@@ -17,8 +17,12 @@ from aragora.errors import AragoraError, Conflict, Invalid
 from aragora.store.records import Batch, Filing, Record
 
 BATCH_MAX = 50
-COPIED_EVENTS_MAX = 10_000
 EXCERPT_CHARS_MAX = 4_000
+# What a fork at a round may change without making untrue what was said before.
+FREE = frozenset(
+    {"rounds", "rule", "threshold", "quorum", "stops", "cost_usd_max", "seconds_max", "alike"}
+    | {"context_tokens_max", "history_rounds_max"}
+)
 FIELDS = frozenset(CreateDebate.__struct_fields__)
 
 
@@ -131,8 +135,7 @@ async def fork(parts: Parts, request: Request) -> Response:
 
 def _kept(brief: Brief) -> dict[str, object]:
     """What a fork at a round may not change, since it would make untrue what was said before."""
-    free = ("rounds", "rule", "threshold", "quorum", "context_tokens_max", "history_rounds_max")
-    return {name: value for name, value in asdict(brief).items() if name not in free}
+    return {name: value for name, value in asdict(brief).items() if name not in FREE}
 
 
 async def _branched(parts: Parts, brief: Brief, record: Record, at_round: int) -> Response:
@@ -216,7 +219,10 @@ async def _given(parts: Parts, request: Request) -> tuple[Record, dict[str, obje
 def _changed(record: Record, changes: Mapping[str, object], parts: Parts) -> tuple[Brief, CreateDebate]:
     """The brief of a debate with changes, checked as that of any new one."""
     told: dict[str, object] = {name: value for name, value in asdict(record.brief).items() if name in FIELDS}
+    judge = record.brief.judge
     told["agents"] = [seat.agent for seat in record.brief.seats]
+    told |= {"judge": judge.agent if judge else None, "max_cost_usd": record.brief.cost_usd_max}
+    told["options"] = record.brief.options or None
     for name, others in {"topic": ("task", "question"), "rule": ("consensus",)}.items():
         if any(other in changes for other in others):
             del told[name]

@@ -18,6 +18,7 @@ from aragora.api import (
     Parts,
     agent_rows,
     agents,
+    asyncapi,
     completions,
     debate_rows,
     debates,
@@ -251,10 +252,15 @@ def build(parts: Parts) -> ASGIApp:
     async def openapi(_: Request) -> Response:
         return Response(described, media_type="application/json")
 
+    watched = asyncapi.document()
+
+    async def events(_: Request) -> Response:
+        return Response(watched, media_type="application/json")
+
     async def follow(socket: WebSocket) -> None:
         await sockets.serve(parts, socket)
 
-    table: list[BaseRoute] = [Route("/openapi.json", openapi), WebSocketRoute("/ws", follow)]
+    table: list[BaseRoute] = [Route("/openapi.json", openapi), Route("/asyncapi.json", events), WebSocketRoute("/ws", follow)]
     return Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
 
 

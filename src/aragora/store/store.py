@@ -5,7 +5,6 @@ from the debate's own row in that transaction, so numbers have no gaps and reade
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,12 +28,12 @@ from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
 from aragora.store.records import Cast, Claim, Cursor, Filing, Logged, Record, Spoken, Standing, Summary
 from aragora.store.search import ADD_TEXT
+from aragora.store.slugs import slug_of
 
 # An id is 128 random bits with a time in front; anything else cannot be one, so nothing is looked up for it.
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
 ANY_EPOCH = 0
 UNFILED = Filing()
-SLUG_CHARS_MAX, SLUG_TAIL_CHARS = 60, 10
 # What a person's suggestion has among the messages where those of seats have their phase.
 SUGGEST = "suggest"
 
@@ -385,13 +384,6 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
-
-def slug_of(topic: str, debate_id: str) -> str:
-    """The topic as a piece of a URL, made unique by the random end of the id."""
-    plain = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode().lower()
-    words = "-".join(re.findall(r"[a-z0-9]+", plain))[:SLUG_CHARS_MAX].strip("-")
-    return "-".join(part for part in (words, debate_id[-SLUG_TAIL_CHARS:]) if part)
 
 
 def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
