@@ -284,7 +284,7 @@ def bench(
     loaded = _settings(data_dir=data_dir)
     try:
         if questions is not None:
-            tables = [_run(decisions.compare(loaded.settings, questions.read(), agents.split(","), protocol))]
+            tables = [_run(decisions.compare(loaded, questions.read(), agents.split(","), protocol))]
         else:
             tables = decisions.experiments(only, trials)
         fits = decisions.report(tables, as_json=as_json, page=page)
