@@ -98,6 +98,15 @@ def test_a_receipt_for_people(folder: Path, form: str) -> None:
     assert "Which is true?" in aragora(folder, "receipt", the_id(folder), "--format", form)[1]
 
 
+def test_the_headline_ranking_is_fitted_over_what_is_stored(folder: Path) -> None:
+    """One debate is too few games for a rank, and the table says so."""
+    code, said, _ = aragora(folder, "leaderboard", "--by", "strength")
+    assert (0, True) == (code, "fewer than 10 games" in said)
+    rows = [json.loads(line) for line in aragora(folder, "leaderboard", "--by", "strength", "--json")[1].splitlines()]
+    assert 3 == len(rows)
+    assert all(row["low"] < row["rating"] < row["high"] for row in rows)
+
+
 def test_bench_writes_tables_for_people_and_machines(folder: Path) -> None:
     """The exit code says whether every known figure was met."""
     code, said, _ = aragora(folder, "bench", "--only", "E10,E11", "--html", "bench.html")

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,3 +234,19 @@ def test_canonical_json_is_the_same_for_the_same_values() -> None:
     assert canonical({"b": 1, "a": "é"}) == b'{"a":"\\u00e9","b":1}'
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical(float("nan"))
+
+
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_an_outcome_costs_what_its_turns_cost(protocol: str) -> None:
+    """Every protocol accounts for each turn once, and for nothing that was only derived from them."""
+    turns = 0
+
+    def paid(turn: Turn) -> Message:
+        nonlocal turns
+        turns += 1
+        number = (*turn.positions, "")[0] if turn.part != "estimate" else "7"
+        message = choose(turn, turn.choices[0]) if turn.choices else say(turn, position=number)
+        return replace(message, usage=Usage(tokens_in=1, tokens_out=1, cost_usd=1.0))
+
+    total = hold(a_brief(5, rounds=2, protocol=protocol), paid).outcome.costs[-1]
+    assert ("", float(turns)) == (total.seat, total.usd)

@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 import pytest
 import votelib.evaluate.condorcet  # type: ignore[import-untyped]
 import votelib.evaluate.sequential  # type: ignore[import-untyped]
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from aragora.debate.model import Ballot
@@ -234,7 +234,7 @@ ORACLES = {
 weighted = st.dictionaries(st.permutations(ANSWERS).map("".join), st.integers(1, 60), min_size=2, max_size=8)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(weighted)
 def test_an_independent_library_elects_the_same(profile: dict[str, int]) -> None:
     """Where no two duels are equally clear, so that nobody has to draw lots, the library and we elect the same answer."""
@@ -249,7 +249,7 @@ def test_an_independent_library_elects_the_same(profile: dict[str, int]) -> None
             assert list(mine) == [str(name) for name in theirs]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(weighted)
 def test_the_library_runs_off_to_the_same_answer(profile: dict[str, int]) -> None:
     """Instant run-off with one seat, where no two answers are ever last together."""

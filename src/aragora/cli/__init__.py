@@ -195,15 +195,17 @@ def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 
 
 @main.command()
+@click.option("--by", type=click.Choice(["elo", "strength"]), default="elo", show_default=True, help="What to rank by.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 @data_dir
-def leaderboard(*, limit: int, as_json: bool, data_dir: str | None) -> None:
-    """Show agents by rating."""
-    from aragora.cli import watch
+def leaderboard(*, limit: int, by: str, as_json: bool, data_dir: str | None) -> None:
+    """Show agents by rating, or by strength fitted over all stored results, with intervals."""
+    from aragora.cli import decisions, watch
 
     loaded = _settings(data_dir=data_dir)
-    _run(watch.list_ranking(loaded.settings, limit=limit, as_json=as_json))
+    show = decisions.ranking if by == "strength" else watch.list_ranking
+    _run(show(loaded.settings, limit=limit, as_json=as_json))
 
 
 @main.command()
@@ -282,7 +284,7 @@ def bench(
     loaded = _settings(data_dir=data_dir)
     try:
         if questions is not None:
-            tables = [_run(decisions.compare(loaded.settings, questions.read(), agents.split(","), protocol))]
+            tables = [_run(decisions.compare(loaded, questions.read(), agents.split(","), protocol))]
         else:
             tables = decisions.experiments(only, trials)
         fits = decisions.report(tables, as_json=as_json, page=page)

@@ -18,14 +18,14 @@ from aragora.bench.report import html as page_of
 from aragora.bench.report import text
 from aragora.bench.suite import EXPERIMENTS, run
 from aragora.cli.terminal import table
-from aragora.config import Settings
+from aragora.config import Loaded, Settings
 from aragora.debate.protocols import latest
 from aragora.debate.receipt import Entry, belongs, canonical, prove, receipt
 from aragora.debate.redecide import Redecision, last_vote
 from aragora.debate.redecide import redecide as under
 from aragora.debate.rules import RULES
+from aragora.debate.strength import GAMES_MIN, Strength, fit, leaderboard
 from aragora.errors import Conflict, Invalid
-from aragora.providers.agents import Agents
 from aragora.receipts.check import check, load, read_log, sign
 from aragora.receipts.show import html, markdown
 
@@ -104,6 +104,25 @@ def _row(one: Redecision) -> tuple[object, ...]:
     return (one.rule, winner + ("" if one.same else "  (differs)"), met, margin, ", ".join(one.pivotal) or "none", flips)
 
 
+async def ranking(settings: Settings, *, limit: int, as_json: bool) -> None:
+    """Fit the headline ranking over all stored matches and show it."""
+    async with app.open_store(settings) as store:
+        results = await store.results()
+    rows = leaderboard(results, fit(results))[:limit]
+    if as_json:
+        _write("\n".join(msgspec.json.encode(row).decode() for row in rows))
+        return
+    shown = [(_places(row), row.agent, f"{row.rating:.0f}", f"{row.low:.0f} to {row.high:.0f}", row.games) for row in rows]
+    table(shown, ("rank", "agent", "strength", "95 % interval", "games"))
+
+
+def _places(row: Strength) -> str:
+    """The ranks that the results allow, or that there are too few."""
+    if not row.ranked:
+        return f"fewer than {GAMES_MIN} games"
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}"
+
+
 def experiments(only: str | None, trials: int) -> list[Table]:
     """Run experiments. Raises Invalid for one that does not exist."""
     names = only.split(",") if only else []
@@ -112,10 +131,10 @@ def experiments(only: str | None, trials: int) -> list[Table]:
     return run(names, trials, lambda name: click.echo(f"{name} …", err=True))
 
 
-async def compare(settings: Settings, lines: str, panel: Sequence[str], protocol: str) -> Table:
+async def compare(loaded: Loaded, lines: str, panel: Sequence[str], protocol: str) -> Table:
     """Compare a panel with its best member on questions with known answers. Raises Invalid."""
     name = latest(protocol)
-    agents = Agents(demo_delay_s=settings.demo_delay_s)
+    agents = app.agents_of(loaded)
     try:
         for agent in panel:
             agents.find(agent.strip())

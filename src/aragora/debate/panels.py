@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median, quantiles
 
+from aragora.debate.costs import NOTHING
 from aragora.debate.floor import Floor
 from aragora.debate.model import Ballot, Brief, Message, Phase, Seat, Turn
 from aragora.debate.script import Script, Step, ask, cast, close
@@ -71,7 +72,12 @@ def _verdicts(legs: Sequence[Leg], number: int) -> tuple[Message, ...]:
     seats = [seat for seat in chosen[0] if all(seat in leg for leg in chosen)]
     sides = {seat: {leg[seat] for leg in chosen} for seat in seats}
     held = {seat: min(found) if len(found) == 1 else UNDECIDED for seat, found in sides.items()}
-    return tuple(Message(round=number, phase=Phase.VOTE, seat=seat, ballot=Ballot(choice=side)) for seat, side in held.items())
+    return tuple(_derived(number, seat, Ballot(choice=side)) for seat, side in held.items())
+
+
+def _derived(number: int, seat: str, ballot: Ballot) -> Message:
+    """A ballot that follows from what a seat said: it took no call, so it cost nothing."""
+    return Message(round=number, phase=Phase.VOTE, seat=seat, ballot=ballot, usage=NOTHING)
 
 
 def delphi(brief: Brief) -> Script:
@@ -128,10 +134,10 @@ def _summary(said: Mapping[str, Message], number: int) -> Message:
     numbers = list(_numbers(said).values())
     first, middle, last = quantiles(numbers, n=4, method="inclusive") if len(numbers) > 1 else numbers * 3
     content = f"{len(numbers)} estimates. Median {middle:.6g}; half of them lie between {first:.6g} and {last:.6g}."
-    return Message(round=number, phase=Phase.SYNTHESISE, seat="", content=content)
+    return Message(round=number, phase=Phase.SYNTHESISE, seat="", content=content, usage=NOTHING)
 
 
 def implied(answers: Mapping[str, Message], number: int) -> tuple[Message, ...]:
     """The ballots of seats that stand for their own answers, where nobody is asked to choose."""
     ballots = {seat: Ballot(choice=seat) for seat in answers}
-    return tuple(Message(round=number, phase=Phase.VOTE, seat=seat, ballot=ballot) for seat, ballot in ballots.items())
+    return tuple(_derived(number, seat, ballot) for seat, ballot in ballots.items())

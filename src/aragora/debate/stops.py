@@ -6,6 +6,7 @@ Every reason is computed from the messages alone, so a replay stops where the fi
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from aragora.debate.costs import spent_usd
 from aragora.debate.floor import Floor
 from aragora.debate.model import Brief, Fault, Message, Tally
 from aragora.debate.similarity import repeats
@@ -91,8 +92,8 @@ def _spent(brief: Brief, floor: Floor, number: int) -> str:
 
 
 def cost_of(heard: Sequence[Message], number: int) -> float:
-    """What is known to have been paid for a round, in dollars."""
-    return sum(m.usage.cost_usd or 0.0 for m in heard if m.round == number)
+    """What counts against the limit for a round, in dollars."""
+    return spent_usd(m for m in heard if m.round == number)
 
 
 def seconds_of(heard: Sequence[Message], number: int) -> float:

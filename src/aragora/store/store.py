@@ -22,7 +22,8 @@ from aragora.debate.events import (
     type_of,
 )
 from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
-from aragora.debate.ranking import START, Change, changes, matches
+from aragora.debate.ranking import START, Change, Match, changes, matches
+from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
@@ -375,6 +376,14 @@ class Store:
             "SELECT agent, elo, wins, losses, draws, debates FROM ratings ORDER BY elo DESC, agent LIMIT :limit OFFSET :offset"
         )
         return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset})]
+
+    async def results(self) -> Results:
+        """Every stored match, counted by the database: what the ranking is fitted over, however many debates there were."""
+        found = Results()
+        for a, b, score, number in await self._db.read("SELECT a, b, score, COUNT(*) FROM matches GROUP BY a, b, score", {}):
+            assert isinstance(score, int | float)
+            found.add(Match(a=str(a), b=str(b), score=float(score)), _int(number))
+        return found
 
     async def ranked(self) -> int:
         """How many agents have a rating."""
