@@ -101,7 +101,13 @@ class People:
     async def answer(self, debate_id: str, turn: Turn, record: Record) -> Message:
         """The message of a person's turn: what the person said in time, else an abstention, as the log has it."""
         asked = TurnAsked(
-            round=turn.round, phase=turn.phase, seat=turn.seat.name, choices=turn.choices, timeout_s=self._timeout_s
+            round=turn.round,
+            phase=turn.phase,
+            seat=turn.seat.name,
+            choices=turn.choices,
+            timeout_s=self._timeout_s,
+            positions=turn.positions,
+            part=turn.part,
         )
         began = monotonic()
         await record(asked)

@@ -201,3 +201,21 @@ async def test_answer_of_a_person_survives_the_runner(tmp_path: Path) -> None:
     assert "I was here." == texts[0]
     asked_once = [data for data in of_type(events, "turn_asked") if data["phase"] == said.phase and data["round"] == said.round]
     assert 1 == len(asked_once)
+
+
+@in_loop
+async def test_person_declares_a_position(tmp_path: Path) -> None:
+    """Where the question is closed, the turn names its options, and the answer of a person has to declare one."""
+    with served(tmp_path, person_timeout_s=20) as server:
+        body = {"topic": "Tea?", "agents": ["demo", "person"], "rounds": 1, "options": ["Yes", "No"]}
+        debate_id = server.ask("/api/debates", body).json["id"]
+        path = f"/api/debates/{debate_id}/turn"
+        async with asyncio.timeout(20):
+            while not (waiting := server.ask(path).json["turns"]):
+                await asyncio.sleep(0.02)
+        assert ["Yes", "No"] == waiting[0]["positions"]
+        assert 400 == server.ask(path, {"content": "Tea."}).status
+        assert 201 == server.ask(path, {"content": "Tea.", "position": "Yes"}).status
+        events = server.ask(f"/api/debates/{debate_id}/events?limit=100").json["events"]
+        said = [data for data in of_type(events, "agent_message") if data["seat"] == "person"]
+        assert ("Tea.", "Yes") == (said[0]["content"], said[0]["position"])

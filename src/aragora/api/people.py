@@ -1,5 +1,7 @@
 """People in a debate over HTTP: suggest, hold a seat, let it rest and go on. May import its siblings and `people`."""
 
+from dataclasses import replace
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +10,7 @@ from aragora.api import Parts
 from aragora.api.answers import JSON, Done, ListOf, MessageRow, listing, reply
 from aragora.api.bodies import ANONYMOUS, REASON_CHARS_MAX, VOTER_CHARS_MAX, Check, parse, read_body
 from aragora.debate.model import Ballot, Message, Phase, Status
+from aragora.debate.prompts import is_number
 from aragora.errors import Conflict, Invalid
 from aragora.people import ballots
 from aragora.store.records import Asked, Record
@@ -27,11 +30,15 @@ class Suggest(msgspec.Struct, kw_only=True):
 
 
 class Speak(msgspec.Struct, kw_only=True):
-    """A person's answer to the turn of a seat: a text, or for a vote the choice and its reason."""
+    """A person's answer to the turn of a seat: a text, or for a vote the choice and its reason.
+
+    `position` says which of the options of a closed question, or which number, the text stands for.
+    """
 
     seat: str = ""
     content: str = ""
     target: str = ""
+    position: str = ""
     choice: str = ""
     confidence: float | None = None
     reason: str = ""
@@ -44,6 +51,8 @@ class TurnRow(msgspec.Struct):
     round: int
     phase: str
     choices: list[str]
+    positions: list[str]
+    part: str
     asked_at: str
     timeout_seconds: float
 
@@ -114,6 +123,8 @@ def _row(asked: Asked) -> TurnRow:
         round=turn.round,
         phase=turn.phase,
         choices=list(turn.choices),
+        positions=list(turn.positions),
+        part=turn.part,
         asked_at=asked.at,
         timeout_seconds=turn.timeout_s,
     )
@@ -151,8 +162,14 @@ def _message(body: Speak, asked: Asked, record: Record) -> Message:
     target = body.target if turn.phase is Phase.CRITIQUE else ""
     if target and target not in {seat.name for seat in record.brief.seats}:
         check.wrong("target", "must be a seat of this debate")
+    position = "" if ballot is not None else body.position
+    if ballot is None and turn.positions and position not in turn.positions:
+        check.wrong("position", f"must be one of {', '.join(turn.positions)}")
+    if ballot is None and turn.part == "estimate" and not is_number(position):
+        check.wrong("position", "must be a number")
     check.done()
-    return Message(round=turn.round, phase=turn.phase, seat=turn.seat, content=content, target=target, ballot=ballot)
+    said = Message(round=turn.round, phase=turn.phase, seat=turn.seat, content=content, target=target, ballot=ballot)
+    return replace(said, position=position if turn.positions or turn.part == "estimate" else "")
 
 
 async def pause(parts: Parts, request: Request) -> Response:

@@ -89,6 +89,8 @@ class TurnAsked:
     seat: str
     choices: tuple[str, ...]
     timeout_s: float
+    positions: tuple[str, ...] = ()  # the options of which the answer must declare one
+    part: str = ""  # the part that the seat plays, such as pro or con
 
     @property
     def type(self) -> str:
