@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aragora.debate.costs import accounted
 from aragora.debate.events import DebateEnded, DebateStarted, PersonVoted, RoundCompleted, data_of, type_of
 from aragora.debate.model import Message, Phase, Turn, Usage
 from aragora.debate.protocols import PROTOCOLS
@@ -40,7 +39,7 @@ def entries(protocol: str = "critique@1") -> list[Entry]:
     held = hold(brief, speak)
     log += held.rounds
     log.append(PersonVoted(voter="p", choice="a", reason="<b>because</b>"))
-    log.append(DebateEnded(outcome=accounted(brief, held.outcome, held.heard), seconds=1.5))
+    log.append(DebateEnded(outcome=held.outcome, seconds=1.5))
     return [an_entry(seq, event) for seq, event in enumerate(log, start=1)]
 
 
