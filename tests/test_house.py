@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
         *("api", "auth", "bus", "config", "debate", "engine", "feed", "limits"),
         *("log", "memory", "metrics", "providers", "store"),
     },
-    "api": {"auth", "config", "debate", "engine", "feed", "limits", "memory", "metrics", "providers", "store"},
+    "api": {"auth", "config", "debate", "engine", "feed", "limits", "memory", "metrics", "providers", "store", "web"},
     "engine": {"bus", "debate", "memory", "metrics", "providers", "store"},
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from aragora.api import Endpoint, Param, Parts, agents, debates, health, sockets, streams
+from aragora.api import Endpoint, Param, Parts, agents, debates, health, pages, sockets, streams
 from aragora.api.answers import (
     AgentList,
     Created,
@@ -222,7 +222,7 @@ def build(parts: Parts) -> ASGIApp:
     async def follow(socket: WebSocket) -> None:
         await sockets.serve(parts, socket)
 
-    table += [Route("/openapi.json", openapi), WebSocketRoute("/ws", follow)]
+    table += [Route("/openapi.json", openapi), WebSocketRoute("/ws", follow), *pages.routes(parts, served)]
     return Edge(_Routed(Router(table, redirect_slashes=False)), parts)
 
 
