@@ -18,7 +18,7 @@ from aragora import __version__
 from aragora.api import Endpoint, Parts
 from aragora.api.share import page
 from aragora.debate.consensus import RULES
-from aragora.debate.protocols import DEFAULT, PROTOCOLS
+from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.errors import NotFound
 from aragora.web.assets import HTML, Assets, load
 from aragora.web.words import EXAMPLES, FAULTS, OUTCOMES, PHASES, STOPPED
@@ -128,7 +128,7 @@ def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:
         "api": sorted({each.path for each in endpoints if not each.path.startswith("/api/v1/")}),
         "search": any(param.name == "q" for param in listing.params),
         "protocols": [{"name": name, "about": (made.__doc__ or "").strip().split("\n")[0]} for name, made in PROTOCOLS.items()],
-        "protocol": DEFAULT,
+        "protocol": latest(DEFAULT),
         "rules": [{"name": name, "about": (rule.__doc__ or "").strip().split("\n")[0]} for name, rule in RULES.items()],
         "rounds_max": settings.max_rounds,
         "agents_max": settings.max_agents,
