@@ -19,9 +19,10 @@ from aragora.api import Endpoint, Parts
 from aragora.api.share import page
 from aragora.debate.consensus import RULES
 from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
+from aragora.debate.stops import REASONS
 from aragora.errors import NotFound
 from aragora.web.assets import HTML, Assets, load
-from aragora.web.words import EXAMPLES, FAULTS, OUTCOMES, PHASES, STOPPED
+from aragora.web.words import EXAMPLES, FAULTS, OUTCOMES, PHASES
 
 # The sanitiser's policy is the only one that may make markup out of strings.
 POLICY = (
@@ -129,14 +130,14 @@ def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:
         "search": any(param.name == "q" for param in listing.params),
         "protocols": [{"name": name, "about": (made.__doc__ or "").strip().split("\n")[0]} for name, made in PROTOCOLS.items()],
         "protocol": latest(DEFAULT),
-        "rules": [{"name": name, "about": (rule.__doc__ or "").strip().split("\n")[0]} for name, rule in RULES.items()],
+        "rules": [{"name": name, "about": rule.says} for name, rule in RULES.items()],
         "rounds_max": settings.max_rounds,
         "agents_max": settings.max_agents,
         "topic_chars_max": settings.max_topic_chars,
         "outcomes": OUTCOMES,
         "faults": FAULTS,
         "phases": PHASES,
-        "stopped": STOPPED,
+        "stopped": dict(REASONS),
         "examples": EXAMPLES,
     }
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from aragora.api import Parts
+from aragora.debate.stops import REASONS
 from aragora.store.records import Logged, Record
-from aragora.web.words import FAULTS, OUTCOMES, PHASES, STOPPED
+from aragora.web.words import FAULTS, OUTCOMES, PHASES
 
 # Beyond these the page says that there is more; the app and the API show all of it.
 EVENTS_MAX = 600
@@ -99,7 +100,7 @@ def _write(record: Record, events: Sequence[Logged], address: str) -> Page:
         "outcome": outcome,
         "name": name,
         "meaning": meaning,
-        "stopped": STOPPED.get(outcome.stopped, "") if outcome else "",
+        "stopped": REASONS.get(outcome.stopped, "") if outcome else "",
         "rounds": rounds,
         "people": people,
         "dissent": [(seat, last[seat].text) for seat in (outcome.dissent if outcome else ()) if seat in last],

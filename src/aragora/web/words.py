@@ -34,20 +34,6 @@ PHASES = {
     "judge": "Judge",
     "synthesise": "Put together",
 }
-# Why no further round was held.
-STOPPED = {
-    "agreement": "The rule was met, so no further round was needed.",
-    "rounds": "All rounds were held.",
-    "quorum": "Too few votes were heard.",
-    "nobody": "Nobody gave an answer.",
-    "cancelled": "It was cancelled.",
-    "error": "The server made a mistake.",
-    "settled": "Nobody was moving any more.",
-    "nothing_new": "Nothing new was being said.",
-    "cost": "The budget was used up.",
-    "budget": "The budget was used up.",
-    "time": "The time was used up.",
-}
 EXAMPLES = (
     "Should a small team build its own login or buy one?",
     "Is it wiser to rent or to buy a home at today's interest rates?",

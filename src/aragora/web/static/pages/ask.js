@@ -1,6 +1,6 @@
 // Ask: one field, who debates, and how; examples that start at once.
-import { html, useRef, useState } from "../dom.js";
-import { config, get, post, recall, remember } from "../api.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { config, get, offers, post, recall, remember } from "../api.js";
 import { Avatar, Badge, Fault, Icon, plural, usePolled, when } from "../ui.js";
 
 const PANEL = ["demo:optimist", "demo:sceptic", "demo:pragmatist"];
@@ -31,6 +31,7 @@ export function Ask({ go }) {
   const [rounds, setRounds] = useState(Math.min(before.rounds, config.rounds_max));
   const [protocol, setProtocol] = useState(before.protocol);
   const [rule, setRule] = useState(before.rule);
+  const [limit, setLimit] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const field = useRef(null);
@@ -45,7 +46,7 @@ export function Ask({ go }) {
     }
     setBusy(true);
     setProblem(null);
-    const body = { topic: what, agents: panel, rounds, protocol, rule };
+    const body = { topic: what, agents: panel, rounds, protocol, rule, ...(limit && { max_cost_usd: Number(limit) }) };
     if (panel === seats) remember("ask", JSON.stringify({ seats, rounds, protocol, rule }));
     try {
       const made = await post("/api/debates", body);
@@ -68,6 +69,7 @@ export function Ask({ go }) {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey || !event.shiftKey) && !event.isComposing) submit(event);
   };
   const add = (name) => seats.length < config.agents_max && setSeats([...seats, name]);
+  const paid = seats.some((name) => !name.startsWith("demo"));
   const about = config.protocols.find((each) => each.name === protocol)?.about;
   return html`<div class="ask">
     <div class="hero">
@@ -110,8 +112,9 @@ export function Ask({ go }) {
         <label>Agreed when <select value=${rule} onChange=${(e) => setRule(e.target.value)}>
           ${config.rules.map((each) => html`<option key=${each.name} value=${each.name} title=${each.about}>${title(each.name)}</option>`)}
         </select></label>
+        ${paid && html`<label>At most $ <input class="money" type="number" min="0" step="0.01" inputmode="decimal" placeholder="any" value=${limit} onInput=${(e) => setLimit(e.target.value)} /></label>`}
       </div>
-      <div class="foot"><p class="muted">${about}</p>
+      <div class="foot"><p class="muted">${about} <${Estimate} body=${{ topic, agents: seats, rounds, protocol, rule }} /></p>
         <button class="primary" disabled=${busy}>${busy ? "One moment …" : "Hold the debate"} <${Icon} name="arrow" /></button></div>
       <${Fault} problem=${problem} />
     </form>
@@ -124,6 +127,32 @@ export function Ask({ go }) {
     </section>
     <${Recent} />
   </div>`;
+}
+
+// What it would use, asked for when the choice has been still for a moment.
+function Estimate({ body }) {
+  const [told, setTold] = useState(null);
+  const { topic, ...rest } = body;
+  useEffect(() => {
+    if (!offers("/api/debates/estimate")) return undefined;
+    let over = false;
+    const timer = setTimeout(async () => {
+      try {
+        const found = await post("/api/debates/estimate", { ...rest, topic: topic.trim() || "?" });
+        if (!over) setTold(found);
+      } catch {
+        if (!over) setTold(null);
+      }
+    }, 600);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [JSON.stringify(rest), topic.length >> 8]);
+  if (!told) return null;
+  const money = (usd) => (usd === 0 ? "free" : `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`);
+  const cost = told.cost_usd == null ? "price not known" : told.cost_usd === 0 ? "free" : `about ${money(told.cost_usd)}, at most ${told.cost_usd_at_most == null ? "unknown" : money(told.cost_usd_at_most)}`;
+  return html`<span class="nowrap">Up to ${told.calls} calls, ${cost}.</span>`;
 }
 
 function Other({ agents, add }) {

@@ -35,7 +35,7 @@ export function Board({ watched, state, number }) {
           <${Avatar} name=${seat.name} place=${seat.place} /><span>${seat.name.split(":").pop()}</span></button>`,
       )}
     </div>
-    <div class="board" ref=${scroller} data-seats=${state.seats.length} tabindex="0" role="region" aria-label=${`What the seats say, ${number ? `round ${number}` : "before the debate"}`}>
+    <div class="board" ref=${scroller} data-seats=${state.seats.length} tabindex="0" role="region" aria-label=${`What the seats say, ${number ? `round ${number}` : "blind"}`}>
       ${state.seats.map((seat) => html`<${Column} key=${seat.name} seat=${seat} names=${names} watched=${watched} state=${state} here=${here} />`)}
     </div>
     <${Common} state=${state} here=${here} names=${names} watched=${watched} />`;

@@ -55,6 +55,7 @@ function Votes({ state, tally, number }) {
     <p class="muted">${top > 0 && html`${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}. Under other rules: ${RULES.map(
       ([label, count]) => `${label} ${top >= count(total) ? "✓" : `✗ (${plural(count(total) - top, "vote")} short)`}`,
     ).join(", ")}.`}</p>
+    <${Account} account=${state.outcome.account} />
     ${numbers(state).filter((each) => state.rounds.get(each).tally).length > 1 &&
     html`<ol class="steps" aria-label="Agreement by round">${numbers(state)
       .filter((each) => state.rounds.get(each).tally)
@@ -64,6 +65,22 @@ function Votes({ state, tally, number }) {
           <span class="bar" aria-hidden="true"><i style=${{ inlineSize: percent(agreement).replace(" ", "") }}></i></span><span class="n">${percent(agreement)}</span></li>`;
       })}</ol>`}
   </section>`;
+}
+
+const EFFECTS = {
+  changed_winner: "The debate changed which answer leads.",
+  strengthened: "The same answer led before anybody had debated; now more seats stand behind it.",
+  weakened: "The same answer led before anybody had debated, with more support than now.",
+  nothing: "The vote is as it was before anybody had debated.",
+};
+
+// What lies behind the figures: what debating did, and how many independent votes they are worth.
+function Account({ account }) {
+  if (!account) return null;
+  const { effect, effective_votes: votes, hollow } = account;
+  return html`${EFFECTS[effect] && html`<p>${EFFECTS[effect]}</p>`}
+    ${hollow && html`<p class="notice"><${Icon} name="alert" /><span>Agreement rose, though nobody gave a reason from another and no critique was answered.</span></p>`}
+    ${votes != null && html`<p class="muted">As far as these agents are known to think alike, this is worth ${votes.toFixed(1)} independent votes.</p>`}`;
 }
 
 function Minds({ state }) {

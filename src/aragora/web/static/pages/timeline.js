@@ -12,7 +12,7 @@ function phases(state, number) {
   if (here.critiques.size) seen.add("critique");
   if (here.ballots.size) seen.add("vote");
   seen.add(here.phase);
-  const full = state.brief.protocol.startsWith("critique") && number > 0 ? (number === 1 ? ORDER : ORDER.slice(1)) : [...seen];
+  const full = !state.brief.protocol.startsWith("critique") ? [] : number ? ORDER.slice(1) : ["propose", "vote"];
   return [...new Set([...ORDER.filter((phase) => seen.has(phase) || full.includes(phase)), ...seen])];
 }
 
@@ -27,7 +27,7 @@ export function Timeline({ state, shown, pinned, pin }) {
         const at = all.indexOf(here.phase);
         return html`<li key=${number} class=${done ? "done" : "now"}>
           <button aria-current=${number === shown ? "step" : undefined} onClick=${() => pin(number === newest && !state.outcome ? null : number)}>
-            <strong>${number ? `Round ${number}` : "Before"}</strong>
+            <strong>${number ? `Round ${number}` : "Blind"}</strong>
             <span class="dots" aria-hidden="true">${all.map((phase, place) => html`<i key=${phase} class=${done || place < at ? "past" : place === at ? "on" : ""}></i>`)}</span>
             <small>${here.tally ? `${percent(here.tally.agreement)} agree` : done ? "ended" : words("phases", here.phase)}</small>
           </button></li>`;
