@@ -68,6 +68,8 @@ def main() -> int:
                 kept.write_bytes(derived)
             elif not kept.exists() or kept.read_bytes() != derived:
                 different.append(wanted.name)
+        if write:
+            (PAGE / "LICENSES.txt").write_text(_licences(Path(folder)), "utf-8")
     for place, entries in locks.items():
         text = json.dumps(entries, indent=2) + "\n"
         if write:
@@ -100,6 +102,18 @@ def _derive(wanted: Wanted, packed: Path) -> bytes:
         text = text.replace(old, new)
     lines = [line for line in text.rstrip("\n").split("\n") if not line.startswith("//# sourceMappingURL=")]
     return ("\n".join(lines) + "\n" + wanted.appended).encode()
+
+
+def _licences(folder: Path) -> str:
+    """The licences of what is served, which ask to be passed on with it."""
+    texts = []
+    for package, version in dict.fromkeys((each.package, each.version) for each in WANTED if each.folder == PAGE):
+        packed = folder / f"{package.removeprefix('@').replace('/', '-')}-{version}.tgz"
+        with tarfile.open(packed) as archive:
+            names = [name for name in archive.getnames() if name.lower().startswith(("package/license", "package/licence"))]
+            found = [archive.extractfile(name) for name in sorted(names)]
+            texts.append(f"{package} {version}\n\n" + "\n".join(each.read().decode() for each in found if each))
+    return ("\n" + "-" * 79 + "\n\n").join(texts)
 
 
 def _entry(wanted: Wanted, packed: Path, derived: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+
 from builders import Served, served
 from services import binary
 
@@ -25,7 +26,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 WIDE, PHONE = (1440, 900), (390, 844)
-WAIT_MS = 60_000
+WAIT_MS = 20_000
 
 
 @contextmanager

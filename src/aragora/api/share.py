@@ -92,7 +92,7 @@ def _write(record: Record, events: Sequence[Logged], address: str) -> Page:
 
     rounds, people = _told(events)
     outcome = record.outcome
-    name, meaning = OUTCOMES.get(outcome.outcome, (outcome.outcome, "")) if outcome else ("In progress", "")
+    name, meaning = _verdict(record)
     last = {said.seat: said for each in rounds for said in each.said if said.phase in {"propose", "revise"} and said.text}
     values = {
         "record": record,
@@ -113,6 +113,18 @@ def _write(record: Record, events: Sequence[Logged], address: str) -> Page:
     }
     head = render("head.html", **values)
     return Page(title=f"{record.brief.topic[:100]} · Aragora", head=head, main=render("debate.html", **values))
+
+
+def _verdict(record: Record) -> tuple[str, str]:
+    """In a word and in a sentence how it came out; where a seat was missing, also what the ballots say without it."""
+    if record.outcome is None:
+        return "In progress", ""
+    outcome, decision = str(record.outcome.outcome), str(record.outcome.decision)
+    name, meaning = OUTCOMES.get(outcome, (outcome, ""))
+    if decision == outcome:
+        return name, meaning
+    decided, means = OUTCOMES.get(decision, (decision, ""))
+    return f"{decided}, {name.lower()}", f"{means} {meaning}"
 
 
 def _told(events: Sequence[Logged]) -> tuple[list[Round], list[Ballot]]:

@@ -10,7 +10,7 @@ OUTCOMES = {
     "split": ("Split", "This answer leads, but no more than half of the seats stand behind it."),
     "deadlock": ("Deadlock", "Two or more answers lead together. There is no winner."),
     "insufficient_quorum": ("No quorum", "Too few votes were heard to decide anything."),
-    "degraded": ("Decided with a seat missing", "The votes decide, but a seat that should have voted was missing."),
+    "degraded": ("Seat missing", "A seat that should have voted was missing."),
     "cancelled": ("Cancelled", "Somebody stopped this debate before it was decided."),
     "failed": ("Failed", "The debate could not be held."),
 }

@@ -69,7 +69,7 @@ function App({ brand }) {
   return html`
     <a class="skip" href="#main">Skip to content</a>
     <header class="bar">
-      <a class="brand" href="/" ref=${(node) => node && !node.firstChild && node.append(...brand)}></a>
+      <a class="brand" href="/" aria-label="Aragora" ref=${(node) => node && !node.firstChild && node.append(...brand)}></a>
       <nav aria-label="Pages">
         ${LINKS.map(
           ([to, name]) => html`<a key=${to} href=${to} aria-current=${path.value === to ? "page" : undefined}>${name}</a>`,

@@ -25,7 +25,7 @@ export function Board({ watched, state, number }) {
   if (!here) return html`<p class="muted" role="status">Waiting for a place among the running debates …</p>`;
   const show = (place) => {
     const column = scroller.current.children[place];
-    scroller.current.scrollTo({ left: column.offsetLeft - scroller.current.offsetLeft, behavior: "smooth" });
+    scroller.current.scrollTo({ left: column.offsetLeft - scroller.current.offsetLeft, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
     column.focus({ preventScroll: true });
   };
   return html`
@@ -57,7 +57,7 @@ function Column({ seat, names, watched, state, here }) {
     <header><${Avatar} name=${name} place=${place} />
       <div><h3>${name}</h3><p class="muted">${status || (seat.agent !== name ? seat.agent : state.outcome?.winner === name ? "its answer won" : "")}</p></div></header>
     ${first && html`<${Answer} key="first" label="First answer, blind" text=${first.content} names=${names} folded=${Boolean(revised || (text && busy.phase === "revise"))} />`}
-    ${old && html`<${Answer} key="old" label=${`Stands since ${old.round ? `round ${old.round}` : "the beginning"}`} text=${old.content} names=${names} folded=${Boolean(revised || text)} />`}
+    ${old && html`<${Answer} key="old" label=${`Stands since ${old.round ? `round ${old.round}` : "the beginning"}`} kind="before" text=${old.content} names=${names} folded=${Boolean(revised || text)} />`}
     ${text && busy.phase === "propose" && html`<div key="writing1"><p class="label">First answer, blind</p><${Writing} stream=${text} seats=${names} /></div>`}
     ${critiques.length > 0 &&
     html`<div key="critiques" class="critiques"><p class="label">Said against it</p>
@@ -73,9 +73,9 @@ function Column({ seat, names, watched, state, here }) {
   </section>`;
 }
 
-function Answer({ label, text, names, folded = false }) {
-  if (!folded) return html`<div><p class="label">${label}</p><${Prose} text=${text} seats=${names} /></div>`;
-  return html`<details class="folded"><summary class="label">${label}</summary><${Prose} text=${text} seats=${names} /></details>`;
+function Answer({ label, text, names, folded = false, kind = "text" }) {
+  if (!folded) return html`<div class=${kind}><p class="label">${label}</p><${Prose} text=${text} seats=${names} /></div>`;
+  return html`<details class=${`folded ${kind}`}><summary class="label">${label}</summary><${Prose} text=${text} seats=${names} /></details>`;
 }
 
 function Absences({ state, here, name }) {

@@ -10,13 +10,21 @@ const RULES = [
   ["everybody", (n) => n],
 ];
 
+// In a word and in a sentence how it came out; where a seat was missing, also what the ballots say without it.
+function verdict({ outcome, decision }) {
+  const [name, meaning = ""] = [].concat(words("outcomes", outcome));
+  if (!decision || decision === outcome) return [name, meaning];
+  const [decided, means = ""] = [].concat(words("outcomes", decision));
+  return [`${decided}, ${name.toLowerCase()}`, `${means} ${meaning}`];
+}
+
 export function Result({ state }) {
   const { outcome } = state;
-  const [name, meaning] = [].concat(words("outcomes", outcome.outcome));
+  const [name, meaning] = verdict(outcome);
   const names = state.seats.map((seat) => seat.name);
   const last = Math.max(0, ...numbers(state).filter((number) => state.rounds.get(number).ballots.size));
   return html`<div class="result">
-    <section class="card answer" aria-labelledby="answer">
+    <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
       <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
       <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
       ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
@@ -112,9 +120,9 @@ function Dissent({ state, number, names }) {
 function Missing({ state }) {
   return html`<section class="card" aria-labelledby="missing">
     <h2 id="missing">Who was missing</h2>
-    <ul class="plain">${state.missing.map(
-      (each) => html`<li key=${`${each.round}${each.phase}${each.seat}`}><${Chip} name=${each.seat} seats=${state.seats} /> ${words("faults", each.fault)}
-        <span class="muted"> in round ${each.round} (${words("phases", each.phase)})</span></li>`,
+    <ul class="plain">${[...Map.groupBy(state.missing, (each) => `${each.fault}/${each.seat}`)].map(
+      ([key, [first, ...more]]) => html`<li key=${key}><${Chip} name=${first.seat} seats=${state.seats} /> ${words("faults", first.fault)}
+        <span class="muted"> in ${first.round ? `round ${first.round}` : "the blind round"} (${words("phases", first.phase)})${more.length > 0 && ` and ${plural(more.length, "later turn")}`}</span></li>`,
     )}</ul>
   </section>`;
 }
