@@ -155,6 +155,7 @@ def served(folder: Path, **settings: object) -> Iterator[Served]:
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ARAGORA_")}
     environ |= {f"ARAGORA_{name.upper()}": str(value) for name, value in {**quick, **settings}.items()}
+    environ["PYTHONPATH"] = str(Path(app.__file__).parents[1])  # the same code as in this process, wherever the server works
     command = [sys.executable, "-m", "aragora", "serve"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(command, cwd=folder, env=environ, **pipes)

@@ -40,8 +40,9 @@ HEADERS = [
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+# For everything but the pages, which bring their own.
+POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class Edge:
@@ -73,7 +74,9 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *HEADERS, (b"x-request-id", trace_id.encode())]
+                own = any(name == POLICY[0] for name, _ in message["headers"])
+                policy = [] if own else [POLICY]
+                message["headers"] = [*message["headers"], *HEADERS, *policy, (b"x-request-id", trace_id.encode())]
             await send(message)
 
         scope["trace_id"] = trace_id

@@ -25,6 +25,7 @@ from aragora.api import (
     health,
     hooks,
     mcp,
+    pages,
     sockets,
     streams,
 )
@@ -261,6 +262,7 @@ def build(parts: Parts) -> ASGIApp:
         await sockets.serve(parts, socket)
 
     table: list[BaseRoute] = [Route("/openapi.json", openapi), Route("/asyncapi.json", events), WebSocketRoute("/ws", follow)]
+    table += pages.routes(parts, served)
     return Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
 
 

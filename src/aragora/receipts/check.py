@@ -100,7 +100,7 @@ def _replay(receipt: Fields) -> Finding:
         brief, heard, ended = read_log([event["data"] for event in events], [event["type"] for event in events])
         if ended.stopped in ENDED_BY_OTHERS or brief.protocol not in PROTOCOLS:
             return Finding((), ("The outcome does not come from a protocol that this version can replay.",))
-        outcome = accounted(brief, replay(brief, heard), [*heard.values()])
+        outcome = replay(brief, heard)
     except (msgspec.ValidationError, KeyError, ValueError, TypeError):
         return Finding(("transcript: its events are no debate",), ())
     told = msgspec.json.decode(msgspec.json.encode(data_of(DebateEnded(outcome=outcome, seconds=0.0))))

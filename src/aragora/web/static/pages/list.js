@@ -1,0 +1,65 @@
+// All debates, newest first, with live status and search.
+import { html, useEffect, useState } from "../dom.js";
+import { config, get } from "../api.js";
+import { Fault, Icon, plural, usePolled } from "../ui.js";
+import { Row } from "./ask.js";
+
+const PAGE = 20;
+const REFRESH_MS = 5000;
+const FILTERS = [
+  ["", "All"],
+  ["active", "Live"],
+  ["completed", "Decided"],
+  ["failed", "Failed"],
+  ["cancelled", "Cancelled"],
+];
+
+export function Debates() {
+  const [status, setStatus] = useState("");
+  const [query, setQuery] = useState("");
+  const [asked, setAsked] = useState("");
+  const [pages, setPages] = useState(1);
+  useEffect(() => {
+    const timer = setTimeout(() => setAsked(query.trim()), 250);
+    return () => clearTimeout(timer);
+  }, [query]);
+  const load = async () => {
+    const rows = [];
+    let cursor = "";
+    let last = null;
+    for (let page = 0; page < pages; page += 1) {
+      const search = new URLSearchParams({ limit: PAGE });
+      if (status) search.set("status", status);
+      if (config.search && asked) search.set("q", asked);
+      if (cursor) search.set("cursor", cursor);
+      last = await get(`/api/debates?${search}`);
+      rows.push(...last.debates);
+      cursor = last.next_cursor;
+      if (!cursor) break;
+    }
+    return { rows, more: Boolean(cursor), total: last.total };
+  };
+  const { value, problem } = usePolled(load, REFRESH_MS, [status, asked, pages]);
+  const wanted = config.search ? "" : asked.toLowerCase();
+  const rows = (value?.rows || []).filter((row) => row.topic.toLowerCase().includes(wanted));
+  return html`<div class="narrow">
+    <h1>Debates</h1>
+    <div class="filters">
+      <label class="search"><span class="sr">Search in topics</span><${Icon} name="search" />
+        <input type="search" placeholder="Search in topics" value=${query} onInput=${(e) => setQuery(e.target.value)} /></label>
+      <div class="segments" role="group" aria-label="Status">
+        ${FILTERS.map(
+          ([name, label]) => html`<button key=${name} aria-pressed=${status === name} onClick=${() => {
+            setStatus(name);
+            setPages(1);
+          }}>${label}</button>`,
+        )}
+      </div>
+    </div>
+    <${Fault} problem=${problem} />
+    <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (config.search || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : "Loading …"}</p>
+    ${value && !rows.length && !asked && html`<p class="card empty">Nothing here yet. <a href="/">Ask a question.</a></p>`}
+    <ul class="rows">${rows.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</ul>
+    ${value?.more && html`<p><button onClick=${() => setPages(pages + 1)}>Show more</button></p>`}
+  </div>`;
+}

@@ -1,0 +1,164 @@
+// How a debate came out: the answer first, then why, with dissent and absence in plain sight.
+import { html, useState } from "../dom.js";
+import { offers } from "../api.js";
+import { Avatar, Chip, Icon, Prose, copy, percent, plural, save, words } from "../ui.js";
+import { needed, numbers, standing, switches } from "../state.js";
+
+const RULES = [
+  ["more than half", (n) => Math.floor(n / 2) + 1],
+  ["two thirds", (n) => Math.ceil((2 * n) / 3 - 1e-9)],
+  ["everybody", (n) => n],
+];
+
+// In a word and in a sentence how it came out; where a seat was missing, also what the ballots say without it.
+function verdict({ outcome, decision }) {
+  const [name, meaning = ""] = [].concat(words("outcomes", outcome));
+  if (!decision || decision === outcome) return [name, meaning];
+  const [decided, means = ""] = [].concat(words("outcomes", decision));
+  return [`${decided}, ${name.toLowerCase()}`, `${means} ${meaning}`];
+}
+
+export function Result({ state }) {
+  const { outcome } = state;
+  const [name, meaning] = verdict(outcome);
+  const names = state.seats.map((seat) => seat.name);
+  const last = Math.max(0, ...numbers(state).filter((number) => state.rounds.get(number).ballots.size));
+  return html`<div class="result">
+    <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
+      <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
+      <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
+      ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
+      ${outcome.winner && html`<p class="muted by">Written by <${Chip} name=${outcome.winner} seats=${state.seats} /></p>`}
+      ${outcome.detail && html`<p>${outcome.detail}</p>`}
+    </section>
+    <div class="why">
+      ${outcome.tally && html`<${Votes} state=${state} tally=${outcome.tally} number=${last} />`}
+      <${Minds} state=${state} />
+      ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
+      ${state.missing.length > 0 && html`<${Missing} state=${state} />`}
+    </div>
+  </div>`;
+}
+
+function Votes({ state, tally, number }) {
+  const ballots = [...(state.rounds.get(number)?.ballots.values() || [])];
+  const choices = Object.entries(tally.counts);
+  const total = tally.eligible;
+  const top = tally.leader ? tally.counts[tally.leader] : 0;
+  const need = needed(state.brief);
+  return html`<section class="card" aria-labelledby="votes">
+    <h2 id="votes">How they voted</h2>
+    <ul class="tally">
+      ${choices.map(([choice, votes]) => {
+        const place = Math.max(0, state.seats.findIndex((seat) => seat.name === choice));
+        return html`<li key=${choice}><span class="for"><${Chip} name=${choice} seats=${state.seats} /></span>
+          <span class="voters" aria-hidden="true">${ballots
+            .filter((ballot) => ballot.choice === choice)
+            .map((ballot) => html`<span key=${ballot.seat} title=${ballot.seat}><${Avatar} name=${ballot.seat} place=${Math.max(0, state.seats.findIndex((s) => s.name === ballot.seat))} /></span>`)}</span>
+          <span class=${`bar s${place % 8}`} aria-hidden="true"><i style=${{ inlineSize: `${(100 * votes) / total}%` }}></i></span>
+          <span class="n">${votes}<span class="sr"> of ${plural(total, "vote")}: ${ballots.filter((b) => b.choice === choice).map((b) => b.seat).join(", ")}</span></span></li>`;
+      })}
+      ${tally.received < total && html`<li key="none" class="muted"><span class="for">no vote</span><span></span><span></span><span class="n">${total - tally.received}</span></li>`}
+    </ul>
+    <p class="muted">${top > 0 && html`${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}. Under other rules: ${RULES.map(
+      ([label, count]) => `${label} ${top >= count(total) ? "✓" : `✗ (${plural(count(total) - top, "vote")} short)`}`,
+    ).join(", ")}.`}</p>
+    <${Account} account=${state.outcome.account} />
+    ${numbers(state).filter((each) => state.rounds.get(each).tally).length > 1 &&
+    html`<ol class="steps" aria-label="Agreement by round">${numbers(state)
+      .filter((each) => state.rounds.get(each).tally)
+      .map((each) => {
+        const { agreement } = state.rounds.get(each).tally;
+        return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
+          <span class="bar" aria-hidden="true"><i style=${{ inlineSize: percent(agreement).replace(" ", "") }}></i></span><span class="n">${percent(agreement)}</span></li>`;
+      })}</ol>`}
+  </section>`;
+}
+
+const EFFECTS = {
+  changed_winner: "The debate changed which answer leads.",
+  strengthened: "The same answer led before anybody had debated; now more seats stand behind it.",
+  weakened: "The same answer led before anybody had debated, with more support than now.",
+  nothing: "The vote is as it was before anybody had debated.",
+};
+
+// What lies behind the figures: what debating did, and how many independent votes they are worth.
+function Account({ account }) {
+  if (!account) return null;
+  const { effect, effective_votes: votes, hollow } = account;
+  return html`${EFFECTS[effect] && html`<p>${EFFECTS[effect]}</p>`}
+    ${hollow && html`<p class="notice"><${Icon} name="alert" /><span>Agreement rose, though nobody gave a reason from another and no critique was answered.</span></p>`}
+    ${votes != null && html`<p class="muted">As far as these agents are known to think alike, this is worth ${votes.toFixed(1)} independent votes.</p>`}`;
+}
+
+function Minds({ state }) {
+  const changed = switches(state);
+  return html`<section class="card" aria-labelledby="minds">
+    <h2 id="minds">${changed.length ? plural(changed.length, "change") + " of mind" : "Nobody changed their vote"}</h2>
+    ${changed.length > 0 &&
+    html`<ul class="minds">${changed.map(
+      (each) => html`<li key=${`${each.round}${each.seat}`}><p><${Chip} name=${each.seat} seats=${state.seats} /> went from <${Chip} name=${each.from} seats=${state.seats} /> to
+        <${Chip} name=${each.to} seats=${state.seats} /> in round ${each.round}</p>
+        ${each.reason && html`<${Prose} className="small" text=${each.reason} seats=${state.seats.map((seat) => seat.name)} />`}</li>`,
+    )}</ul>`}
+  </section>`;
+}
+
+function Dissent({ state, number, names }) {
+  return html`<section class="card dissent" aria-labelledby="dissent">
+    <h2 id="dissent">Dissent</h2>
+    ${state.outcome.dissent.map((seat) => {
+      const ballot = state.rounds.get(number)?.ballots.get(seat);
+      const said = standing(state, seat);
+      return html`<div key=${seat} class="said"><p><${Chip} name=${seat} seats=${state.seats} /> ${ballot && html`voted for <${Chip} name=${ballot.choice} seats=${state.seats} />`}</p>
+        ${ballot?.reasoning && html`<${Prose} className="small" text=${ballot.reasoning} seats=${names} />`}
+        ${said && html`<details class="folded"><summary class="label">Its own answer</summary><${Prose} text=${said.content} seats=${names} /></details>`}</div>`;
+    })}
+  </section>`;
+}
+
+function Missing({ state }) {
+  return html`<section class="card" aria-labelledby="missing">
+    <h2 id="missing">Who was missing</h2>
+    <ul class="plain">${[...Map.groupBy(state.missing, (each) => `${each.fault}/${each.seat}`)].map(
+      ([key, [first, ...more]]) => html`<li key=${key}><${Chip} name=${first.seat} seats=${state.seats} /> ${words("faults", first.fault)}
+        <span class="muted"> in ${first.round ? `round ${first.round}` : "the blind round"} (${words("phases", first.phase)})${more.length > 0 && ` and ${plural(more.length, "later turn")}`}</span></li>`,
+    )}</ul>
+  </section>`;
+}
+
+// The address to pass on, and everything that can be taken away.
+export function Share({ state }) {
+  const [done, setDone] = useState("");
+  const { id } = state;
+  const link = async () => {
+    const copied = await copy(location.href);
+    setDone(copied ? "Link copied" : location.href);
+    setTimeout(() => setDone(""), 4000);
+  };
+  const ready = offers("/api/debates/{id}/export");
+  return html`<button class="quiet" onClick=${link}><${Icon} name="share" />${done || "Copy link"}</button>
+    <details class="menu"><summary class="quiet button"><${Icon} name="down" />Export</summary>
+      <div class="card">
+        <button class="quiet" onClick=${() => save(`debate-${id}.md`, markdown(state), "text/markdown")}>As Markdown</button>
+        <a href=${`/api/debates/${id}`} download=${`debate-${id}.json`}>The debate, JSON</a>
+        <a href=${`/api/debates/${id}/events?limit=1000`} download=${`debate-${id}-log.json`}>The log, JSON</a>
+        ${ready && html`<a href=${`/api/debates/${id}/export?format=html`} download>As HTML</a>`}
+        ${offers("/api/debates/{id}/receipt") && html`<a href=${`/api/debates/${id}/receipt`} download=${`debate-${id}-receipt.json`}>The receipt</a>`}
+      </div></details>`;
+}
+
+function markdown(state) {
+  const { brief, outcome } = state;
+  const lines = [`# ${brief.topic}`, ""];
+  if (outcome) lines.push(`**${[].concat(words("outcomes", outcome.outcome))[0]}.** ${words("stopped", outcome.stopped)}`, "", outcome.answer || "", "");
+  for (const number of numbers(state)) {
+    const here = state.rounds.get(number);
+    lines.push(`## Round ${number}`, "");
+    for (const [key, said] of here.texts) lines.push(`### ${said.seat} (${words("phases", key.split("/")[0])})`, "", said.content, "");
+    for (const said of [...here.critiques.values()].flat()) lines.push(`> **${said.seat}** to ${said.target || "all"}: ${said.content.replaceAll("\n", "\n> ")}`, "");
+    for (const ballot of here.ballots.values()) lines.push(`- ${ballot.seat} votes for ${ballot.choice}: ${ballot.reasoning}`);
+    if (here.tally) lines.push("", `${percent(here.tally.agreement)} agree.`, "");
+  }
+  return lines.join("\n");
+}

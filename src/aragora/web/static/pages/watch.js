@@ -1,0 +1,189 @@
+// One debate: followed while it runs, shown whole when it has ended. Everything on it comes from the log.
+import { html, useEffect, useState, signal } from "../dom.js";
+import { offers, post } from "../api.js";
+import { Live } from "../live.js";
+import { Streams } from "../streams.js";
+import { current, fresh, take, thinking } from "../state.js";
+import { Badge, Fault, Icon, announce, percent, plural, words } from "../ui.js";
+import { Board } from "./board.js";
+import { Meter, Timeline } from "./timeline.js";
+import { Result, Share } from "./result.js";
+import { People } from "./people.js";
+
+const LOST_AFTER_MS = 1200; // a line that is back sooner was not worth a word
+
+// What a page holds while it shows one debate; `version` rises whenever something on it has changed.
+class Watched {
+  constructor(id) {
+    this.state = fresh(id);
+    this.streams = new Streams();
+    this.version = signal(0);
+    this.line = signal("new");
+    this.gone = signal(null);
+    this.frame = 0;
+    this.live = new Live(id, {
+      event: (event) => this.event(event),
+      piece: (frame) => this.piece(frame),
+      line: (line) => this.lined(line),
+      gone: (problem) => (this.gone.value = problem),
+    });
+  }
+
+  event(event) {
+    const taken = take(this.state, event);
+    if (taken) {
+      const { data } = event;
+      if (data.seat) this.streams.end(`${data.round}/${data.phase}/${data.seat}`);
+      if (event.type === "debate_end") this.streams.clear();
+      if (this.line.value === "live") tell(this.state, event);
+      this.changed();
+    }
+    return taken;
+  }
+
+  piece({ type, data }) {
+    const key = `${data.round}/${data.phase}/${data.seat}`;
+    const here = this.state.rounds.get(data.round);
+    if (here?.texts.has(`${data.phase}/${data.seat}`) || this.state.outcome) return;
+    const known = this.streams.open.has(key);
+    if (type === "agent_thinking") {
+      thinking(this.state, data);
+      this.streams.begin(key, true);
+    } else {
+      if (!this.state.working.has(data.seat)) thinking(this.state, data);
+      this.streams.add(key, data.text);
+    }
+    if (!known || type === "agent_thinking") this.changed();
+  }
+
+  lined(line) {
+    if (line === "lost" && this.line.value === "live") this.streams.cut();
+    this.line.value = line;
+  }
+
+  // Many events may come at once; the page is drawn once for all of them.
+  changed() {
+    if (this.frame) return;
+    this.frame = setTimeout(() => {
+      this.frame = 0;
+      this.version.value += 1;
+    }, 16);
+  }
+
+  close() {
+    clearTimeout(this.frame);
+    this.live.close();
+    this.streams.clear();
+  }
+}
+
+function tell(state, { type, data }) {
+  if (type === "agent_message" && data.phase !== "critique") announce(`${data.seat}: ${words("phases", data.phase)}, round ${data.round}.`);
+  if (type === "agent_abstained") announce(`${data.seat} ${words("faults", data.abstention?.fault)}.`);
+  if (type === "round_complete") announce(`Round ${data.round} is over: ${percent(data.agreement)} agree.`);
+  if (type === "debate_end") announce(`The debate has ended: ${words("outcomes", data.outcome)[0] || data.outcome}. ${data.winner ? `The answer is that of ${data.winner}.` : ""}`);
+}
+
+export function Watch({ id, served }) {
+  const [watched] = useState(() => new Watched(id));
+  useEffect(() => () => watched.close(), []);
+  watched.version.value; // what is read here draws this again
+  const state = { ...watched.state }; // a new object, since components with the same properties are not drawn again
+  useEffect(() => {
+    if (state.brief) document.title = `${state.outcome ? "" : "● "}${state.brief.topic.slice(0, 80)} · Aragora`;
+  }, [Boolean(state.brief), Boolean(state.outcome)]);
+  if (watched.gone.value) {
+    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, or the address was cut short. <a href="/debates">All debates</a></p></div>`;
+  }
+  if (!state.brief) return html`<${Waiting} lost=${watched.line.value === "lost"} served=${served} />`;
+  return html`<${Debate} watched=${watched} state=${state} />`;
+}
+
+// What the server wrote stands until the log has been read.
+function Waiting({ lost, served }) {
+  if (served) return html`<div ref=${(node) => node && !node.firstChild && node.append(served)}></div>`;
+  return html`<div class="narrow"><h1 class="sr">Debate</h1><p class="muted" role="status">${lost ? "The server cannot be reached; trying again …" : "Loading …"}</p></div>`;
+}
+
+function Debate({ watched, state }) {
+  const [pinned, pin] = useState(null); // the round that is looked at; null: the newest
+  const newest = current(state);
+  const shown = pinned !== null && state.rounds.has(pinned) ? pinned : newest;
+  const { brief, outcome } = state;
+  return html`<article class="debate">
+    <header class="topic">
+      <p class="over"><${Badge} status="active" outcome=${outcome?.outcome} /><${Line} line=${watched.line} /></p>
+      <h1 dir="auto" class=${brief.topic.length > 140 ? "long" : ""}>${brief.topic}</h1>
+      <p class="by muted">${plural(brief.seats.length, "seat")} · ${brief.protocol.split("@")[0].replaceAll("_", " ")} · agreed by ${brief.rule.replaceAll("_", " ")}
+        <${Spent} state=${state} /></p>
+      <div class="actions"><${Share} state=${state} />${!outcome && html`<${Steer} id=${state.id} />`}</div>
+    </header>
+    ${outcome && html`<${Result} key="result" state=${state} />`}
+    <section key="how" class="how" aria-labelledby="how">
+      <h2 id="how" class=${outcome ? "" : "sr"}>How it was reached</h2>
+      <${Timeline} state=${state} shown=${shown} pinned=${pinned !== null} pin=${pin} />
+      ${!outcome && html`<${Meter} key="meter" state=${state} number=${shown} />`}
+      <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
+    </section>
+    <${People} key="people" state=${state} />
+  </article>`;
+}
+
+// A word on the line, only when it has been gone for a while, and when it is back.
+function Line({ line }) {
+  const [late, setLate] = useState(false);
+  const lost = line.value === "lost";
+  useEffect(() => {
+    if (!lost) {
+      if (late) announce("Connected again. Nothing was missed.");
+      setLate(false);
+      return undefined;
+    }
+    const timer = setTimeout(() => setLate(true), LOST_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [lost]);
+  return late && html`<span class="notice bad inline" role="status"><${Icon} name="live" /> Connection lost. Reconnecting; nothing will be missed.</span>`;
+}
+
+function Spent({ state: { usage, seconds, started, outcome } }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    if (outcome) return undefined;
+    const timer = setInterval(() => tick((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, [Boolean(outcome)]);
+  const past = seconds ?? Math.max(0, (Date.now() - new Date(started)) / 1000);
+  return html` · <span class="n">${clock(past)}</span>${usage.tokens > 0 && html` · <span class="n">${usage.tokens.toLocaleString()} tokens</span>`}
+    ${usage.priced && usage.cost > 0 && html` · <span class="n">$${usage.cost.toFixed(usage.cost < 0.1 ? 4 : 2)}</span>`}`;
+}
+
+const clock = (s) => (s < 60 ? `${Math.round(s)} s` : `${Math.floor(s / 60)} min ${String(Math.round(s % 60)).padStart(2, "0")} s`);
+
+function Steer({ id }) {
+  const [sure, setSure] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [paused, setPaused] = useState(false);
+  const act = async (verb) => {
+    setBusy(true);
+    try {
+      await post(`/api/debates/${id}/${verb}`);
+      setProblem(null);
+      if (verb !== "cancel") setPaused(verb === "pause");
+    } catch (error) {
+      setProblem(error);
+    }
+    setBusy(false);
+    setSure(false);
+  };
+  const verb = paused ? "resume" : "pause";
+  return html`${offers("/api/debates/{id}/pause") && offers("/api/debates/{id}/resume") &&
+    html`<button class="quiet" disabled=${busy} onClick=${() => act(verb)}><${Icon} name=${paused ? "play" : "pause"} />${paused ? "Resume" : "Pause"}</button>`}
+    ${sure
+      ? html`<span class="confirm" key="sure">End it now?
+          <button class="danger" disabled=${busy} onClick=${() => act("cancel")} ref=${(node) => node?.focus()}>End it</button>
+          <button class="quiet" onClick=${() => setSure(false)}>Go on</button></span>`
+      : html`<button class="quiet" key="cancel" onClick=${() => setSure(true)}><${Icon} name="stop" />Cancel</button>`}
+    <${Fault} problem=${problem} />`;
+}
+

@@ -1,0 +1,34 @@
+"""One browser, and one server with a finished debate, for all tests of the page."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser import a_browser, ask, until_ended
+from builders import Served, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, started once."""
+    with a_browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose demo agents are quick but can be watched."""
+    with served(tmp_path_factory.mktemp("page"), demo_delay_s=0.25) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def finished(server: Served) -> str:
+    """A debate that has ended with dissent: its id."""
+    debate_id = ask(server, topic="Should a small team build its own login or buy one?", seed=4, rounds=2)
+    until_ended(server, debate_id)
+    return debate_id

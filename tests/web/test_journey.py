@@ -1,0 +1,324 @@
+"""What people do on the page, in a real browser: ask, watch, vote, come back, lose the line, swipe, use the keyboard alone."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from browser import PHONE, WIDE, a_page, ask, until_ended
+from builders import Served, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SLOW_S = 0.6  # a demo turn that leaves time to do something meanwhile
+
+
+def log_of(server: Served, debate_id: str) -> list[dict[str, Any]]:
+    """Every event of a debate."""
+    found: list[dict[str, Any]] = server.ask(f"/api/debates/{debate_id}/events?limit=1000").json["events"]
+    return found
+
+
+def told(page: "Page") -> dict[str, list[str]]:
+    """Everything that the page shows of a debate, round by round: who criticised, who voted, whose texts are there."""
+    found: dict[str, list[str]] = {"critiques": [], "votes": [], "texts": []}
+    for number in range(page.locator(".timeline li:not(.later) button").count()):
+        page.locator(".timeline li:not(.later) button").nth(number).click()
+        found["critiques"] += page.locator(".critiques blockquote .prose").all_text_contents()
+        found["votes"] += page.locator(".board .vote .prose").all_text_contents()
+        found["texts"] += page.locator(".column .text .prose").all_text_contents()
+    return {kind: sorted(" ".join(text.split()) for text in texts) for kind, texts in found.items()}
+
+
+def logged(events: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The same, from the log."""
+    found: dict[str, list[str]] = {"critiques": [], "votes": [], "texts": []}
+    for event in events:
+        data = event["data"]
+        if event["type"] == "vote_cast" and data["kind"] == "seat":
+            found["votes"].append(data["reasoning"])
+        elif event["type"] == "agent_message":
+            found["critiques" if data["phase"] == "critique" else "texts"].append(data["content"])
+    return {kind: sorted(" ".join(plain(text).split()) for text in texts) for kind, texts in found.items()}
+
+
+def plain(text: str) -> str:
+    """A demo agent's text as it reads on the page, where a mention is a chip without its sign."""
+    return text.replace("@demo", "demo")
+
+
+def ids(page: "Page") -> str:
+    """The debate that the page shows."""
+    return page.url.rpartition("/")[2]
+
+
+def test_first_visit_example_to_its_end(browser: "Browser", server: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    """One click on an example leads to a debate, streamed and decided, with nothing asked of anybody else."""
+    with a_page(browser, server, calm=False) as watched:
+        page = watched.go("/")
+        painted = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+        page.locator(".example").first.click()
+        page.locator(".writing").first.wait_for()
+        page.locator(".critiques blockquote").first.wait_for()
+        page.locator(".result .answer .prose").wait_for()
+        events = log_of(server, ids(page))
+        assert told(page) == logged(events)
+        assert events[-1]["data"]["winner"] in page.locator(".result").inner_text()
+        watched.shot("result-first-visit")
+        with capsys.disabled():
+            print(f"\nfirst paint after {painted:.0f} ms; {len(watched.requests)} requests, to other origins: 0")
+        assert [] == watched.wrongs
+
+
+def test_first_paint_waits_for_no_data(browser: "Browser", server: Served) -> None:
+    """The page is drawn while the API says nothing at all."""
+    with a_page(browser, server) as watched:
+        watched.page.route("**/api/**", lambda _: None)
+        page = watched.go("/")
+        page.locator("textarea").wait_for()
+        assert page.locator(".example").count() > 0
+
+
+def test_own_question_with_chosen_seats(browser: "Browser", server: Served) -> None:
+    """A question of one's own, with a seat more and other rounds, becomes that debate."""
+    with a_page(browser, server) as watched:
+        page = watched.go("/")
+        page.get_by_label("Your question").fill("Should we <b>test</b> & measure first?")
+        page.get_by_label("Add demo:analyst").click()
+        page.get_by_label("Fewer rounds").click()
+        page.get_by_role("button", name="Hold the debate").click()
+        page.locator(".board").wait_for()
+        assert page.locator("h1").inner_text() == "Should we <b>test</b> & measure first?"
+        debate = server.ask(f"/api/debates/{ids(page)}").json
+        assert (4, 2) == (len(debate["agents"]), debate["total_rounds"])
+        assert [] == watched.wrongs
+
+
+def test_vote_and_change_of_vote(browser: "Browser", tmp_path: Path) -> None:
+    """A vote is counted once, can be changed, and is seen by another who watches."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as server:
+        debate_id = ask(server, rounds=3)
+        with a_page(browser, server) as one, a_page(browser, server) as two:
+            page, other = one.go(f"/d/{debate_id}"), two.go(f"/d/{debate_id}")
+            page.locator(".pick").nth(0).click()
+            page.get_by_role("button", name="Vote", exact=True).click()
+            page.get_by_text("is counted").wait_for()
+            other.locator(".pick .n", has_text="1").wait_for()
+            page.locator(".pick").nth(2).click()
+            page.locator("#reason").fill("It is <i>bolder</i>.")
+            page.get_by_role("button", name="Change my vote").click()
+            other.get_by_text("It is <i>bolder</i>.").wait_for()
+            votes = server.ask(f"/api/debates/{debate_id}/votes").json
+            people = [vote for vote in votes["votes"] if vote["kind"] == "person"]
+            assert [("demo-3", "It is <i>bolder</i>.")] == [(vote["choice"], vote["reason"]) for vote in people]
+            assert [] == one.wrongs + two.wrongs
+
+
+def test_cancel_asks_first(browser: "Browser", tmp_path: Path) -> None:
+    """A debate is ended by two presses, and the page says that it was."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as server, a_page(browser, server) as watched:
+        page = watched.go(f"/d/{ask(server, rounds=5)}")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="End it").click()
+        page.locator(".verdict", has_text="Cancelled").wait_for()
+        assert [] == watched.wrongs
+
+
+def test_reload_in_the_middle_and_two_tabs(browser: "Browser", tmp_path: Path) -> None:
+    """A reload in the middle loses nothing and repeats nothing; a second tab shows the same."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as server, a_page(browser, server) as watched:
+        debate_id = ask(server, rounds=2)
+        page = watched.go(f"/d/{debate_id}")
+        page.locator(".critiques blockquote").first.wait_for()
+        page.reload()
+        tab = watched.context.new_page()
+        tab.goto(page.url)
+        for each in (page, tab):
+            each.locator(".result").wait_for()
+            assert told(each) == logged(log_of(server, debate_id))
+        assert [] == watched.wrongs
+
+
+def test_server_killed_and_restarted_in_the_middle(browser: "Browser", tmp_path: Path) -> None:
+    """A power cut is survived in an open page: it says so, comes back by itself, and shows every event once."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as first, a_page(browser, first) as watched:
+        debate_id = ask(first, rounds=2)
+        page = watched.go(f"/d/{debate_id}")
+        page.locator(".critiques blockquote").first.wait_for()
+        first.kill()
+        page.get_by_text("Connection lost").wait_for()
+        watched.shot("connection-lost")
+        with served(tmp_path, demo_delay_s=SLOW_S, api_port=first.api_port, ws_port=first.ws_port) as second:
+            page.locator(".result").wait_for()
+            assert page.get_by_text("Connection lost").count() == 0
+            assert told(page) == logged(log_of(second, debate_id))
+        assert [] == watched.wrongs
+
+
+def test_phone_swipes_between_seats(browser: "Browser", server: Served, finished: str) -> None:
+    """On a phone one column is seen at a time, a tab leads to each, and nothing sticks out at the side."""
+    with a_page(browser, server, size=PHONE, has_touch=True, is_mobile=True) as watched:
+        page = watched.go(f"/d/{finished}")
+        page.locator(".result").wait_for()
+        page.locator(".tabs button").nth(2).click()
+        page.locator(".tabs button[aria-pressed='true']", has_text="3").wait_for()
+        seen = page.evaluate("() => Math.round(document.querySelectorAll('.column')[2].getBoundingClientRect().left)")
+        assert 0 <= seen < 40
+        page.locator(".board").evaluate("node => node.scrollTo(0, 0)")
+        page.locator(".tabs button[aria-pressed='true']", has_text="1").wait_for()
+        for path in ("/", "/debates", "/leaderboard", "/status", f"/d/{finished}"):
+            watched.go(path).locator("h1").wait_for()
+            assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert [] == watched.wrongs
+
+
+def press_until(page: "Page", wanted: str, *, presses_max: int = 60) -> None:
+    """Press Tab until what has the focus is called so."""
+    for _ in range(presses_max):
+        page.keyboard.press("Tab")
+        name = page.evaluate("() => document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || ''")
+        if wanted in name:
+            outline = page.evaluate("() => getComputedStyle(document.activeElement).boxShadow")
+            assert outline != "none", f"{wanted} has the focus and nobody can see it"
+            return
+    raise AssertionError(f"the keyboard does not reach {wanted}")
+
+
+def test_keyboard_alone(browser: "Browser", tmp_path: Path) -> None:
+    """Everything from the question to the vote is done without a pointer, and the focus is always seen."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as server, a_page(browser, server) as watched:
+        page = watched.go("/")
+        page.keyboard.press("Tab")
+        assert "Skip to content" == page.evaluate("() => document.activeElement.innerText")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Should we test first?")
+        press_until(page, "Add demo:analyst")
+        page.keyboard.press("Space")
+        press_until(page, "Hold the debate")
+        page.keyboard.press("Enter")
+        page.locator(".pick").first.wait_for()
+        page.locator(".critiques blockquote").first.wait_for()
+        press_until(page, "Round 1")
+        page.keyboard.press("Enter")
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("() => document.activeElement.type") == "radio":
+                break
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.get_by_text("is counted").wait_for()
+        assert [] == watched.wrongs
+
+
+def test_list_finds_and_shows_status(browser: "Browser", server: Served, finished: str) -> None:
+    """The list is searched as one types and filtered by status, and leads to the debate."""
+    ask(server, topic="Is a zebra quicker than a gnu?", rounds=1)
+    with a_page(browser, server) as watched:
+        page = watched.go("/debates")
+        page.get_by_placeholder("Search in topics").fill("zebra")
+        page.locator(".row", has_text="login").first.wait_for(state="detached")
+        page.locator(".row", has_text="zebra").first.wait_for()
+        page.get_by_placeholder("Search in topics").fill("")
+        page.get_by_role("button", name="Decided").click()
+        page.locator(".row a", has_text="login").first.click()
+        page.locator(".result").first.wait_for()
+        page.go_back()
+        page.locator(".rows").wait_for()
+        assert [] == watched.wrongs
+    assert finished
+
+
+def test_status_page_reads_metrics(browser: "Browser", server: Served, finished: str) -> None:
+    """Operators see readiness, load by route and a chart that is loaded when it is needed."""
+    with a_page(browser, server, size=WIDE) as watched:
+        page = watched.go("/status")
+        page.get_by_text("Takes work.").wait_for()
+        page.locator("th", has_text="/api/debates").first.wait_for()
+        page.locator(".uplot canvas").wait_for()
+        page.locator("tr", has_text="demo").last.wait_for()
+        assert [] == watched.wrongs
+    assert finished
+
+
+def test_share_page_without_javascript(browser: "Browser", server: Served, finished: str) -> None:
+    """A link passed on reads whole in a browser that runs nothing."""
+    answer = server.ask(f"/api/debates/{finished}").json["final_answer"]
+    with a_page(browser, server, java_script_enabled=False) as watched:
+        page = watched.go(f"/d/{finished}")
+        shown = " ".join(page.locator(".answer .prose").inner_text().split())
+        assert " ".join(answer.split()) == shown
+        assert page.locator("details").count() > 0
+        watched.shot("share-without-javascript")
+        assert [] == watched.wrongs
+
+
+def test_links_and_wide_things_in_answers(browser: "Browser", server: Served, finished: str) -> None:
+    """Long words, right-to-left text, tables and code stay inside; a link says where it leads and takes nothing along."""
+    parts = [
+        "# Head",
+        "w" * 300,
+        "\u05e9\u05dc\u05d5\u05dd",
+        "| a | b |\n|---|---|\n| 1 | " + "c" * 200 + " |",
+        "```\n" + "x" * 400 + "\n```",
+        "[there](https://a.example/p?q)",
+        "@demo-1 said",
+    ]
+    markdown = "\n\n".join(parts)
+    with a_page(browser, server, size=PHONE) as watched:
+        page = watched.go(f"/d/{finished}")
+        page.locator(".result").wait_for()
+        found = page.evaluate(
+            """async (markdown) => {
+              const { fragment } = await import(document.documentElement.dataset.root + "/text.js");
+              const place = document.querySelector(".answer .prose");
+              place.replaceChildren(fragment(markdown, ["demo-1"]));
+              const link = place.querySelector("a");
+              return { wide: document.documentElement.scrollWidth > innerWidth, rel: link.rel,
+                host: link.dataset.host, heads: place.querySelectorAll("h1,h2,h3").length,
+                chip: place.querySelector(".chip").innerText,
+                dir: [...place.querySelectorAll("p")].every((p) => p.dir === "auto") };
+            }""",
+            markdown,
+        )
+        expected = {"wide": False, "rel": "noopener nofollow", "host": "a.example", "heads": 0, "chip": "demo-1", "dir": True}
+        assert expected == found
+        watched.shot("wide-things-390")
+        assert [] == watched.wrongs
+
+
+def test_missing_seat_is_named_in_plain_words(browser: "Browser", tmp_path: Path) -> None:
+    """A seat whose vendor cannot be reached is shown as missing, with the reason, and the rest decides."""
+    (tmp_path / "aragora.toml").write_text('[providers.openai]\nbase_url = "http://127.0.0.1:9/v1"\n', "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", "sk-for-nobody")
+        with served(tmp_path) as server, a_page(browser, server) as watched:
+            debate_id = ask(server, agents=["demo", "demo", "openai:nobody"], rounds=1)
+            until_ended(server, debate_id)
+            page = watched.go(f"/d/{debate_id}")
+            page.locator("#missing").wait_for()
+            assert "openai:nobody could not be reached in the blind round" in page.locator(".result").inner_text().replace(
+                "\n", " "
+            ).replace("  ", " ")
+            watched.shot("missing-seat")
+            assert [] == watched.wrongs
+
+
+def test_what_can_be_taken_away(browser: "Browser", server: Served, finished: str, tmp_path: Path) -> None:
+    """The export holds the answer, and the log downloads as the API gives it."""
+    with a_page(browser, server, accept_downloads=True) as watched:
+        page = watched.go(f"/d/{finished}")
+        page.locator(".menu summary").click()
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="As Markdown").click()
+        waiting.value.save_as(tmp_path / "debate.md")
+        debate = server.ask(f"/api/debates/{finished}").json
+        assert debate["final_answer"] in (tmp_path / "debate.md").read_text("utf-8")
+        link = page.get_by_role("link", name="The log, JSON").get_attribute("href")
+        with urllib.request.urlopen(f"{watched.address}{link}") as answer:
+            assert debate["last_seq"] == json.loads(answer.read())["count"]
+        assert [] == watched.wrongs

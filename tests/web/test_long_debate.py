@@ -1,0 +1,73 @@
+"""A long debate, streamed fast: what the page costs at the end is what it cost at the beginning."""
+
+import os
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from browser import a_page, ask, talkers
+from talkers import PIECES_PER_S, TALE_WORDS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SEATS = 5
+# Two rounds fit into CI; the whole ten take minutes.
+ROUNDS = int(os.environ.get("ARAGORA_TEST_LONG_ROUNDS", "2"))
+GROWTH_MAX = 2.0
+FOLLOW = """(to) => {
+  const link = document.createElement("a");
+  link.href = to;
+  document.body.append(link);
+  link.click();
+  link.remove();
+}"""
+OBSERVE = """() => {
+  window.seen = { flushes: [], frames: [] };
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntries()) {
+      if (each.name === "aragora.flush") seen.flushes.push([each.startTime, each.duration]);
+      if (each.entryType === "longtask") seen.frames.push([each.startTime, each.duration]);
+    }
+  }).observe({ entryTypes: ["measure", "longtask"] });
+}"""
+
+
+def spread(flushes: list[list[float]]) -> str:
+    """Median and 95 of 100."""
+    times = [each[1] for each in flushes]
+    return f"median {median(times):.2f} ms, p95 {quantiles(times, n=20)[-1]:.2f} ms of {len(times)}"
+
+
+@pytest.mark.timeout(90 + 45 * ROUNDS)
+def test_flush_time_does_not_grow(browser: "Browser", tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five seats tell 2,000 words a turn at 150 a second; the last tenth of the flushes costs about what the first did."""
+    with talkers(tmp_path) as server, a_page(browser, server, calm=False) as watched:
+        page = watched.go("/")
+        page.evaluate(OBSERVE)
+        page.evaluate("() => history.replaceState(null, '', '/')")
+        agents = ["openai:tale"] * SEATS
+        debate_id = ask(server, topic="Who tells the longest tale?", agents=agents, rounds=ROUNDS, rule="unanimous", stops=[])
+        # Without a new document, since that would forget what was observed.
+        page.evaluate(
+            FOLLOW,
+            f"/d/{debate_id}",
+        )
+        page.locator(".writing").first.wait_for()
+        page.locator(".result").wait_for(timeout=1000 * (60 + 45 * ROUNDS))
+        seen: dict[str, Any] = page.evaluate("() => window.seen")
+        flushes = seen["flushes"]
+        tenth = len(flushes) // 10
+        early, late = flushes[5 : 5 + tenth], flushes[-tenth:]
+        events = server.ask(f"/api/debates/{debate_id}/events?limit=1000").json["events"]
+        words = sum(len(each["data"].get("content", "").split()) for each in events if each["type"] == "agent_message")
+        frames = [each[1] for each in seen["frames"]]
+        with capsys.disabled():
+            print(f"\n{words} words at {PIECES_PER_S}/s a seat, {TALE_WORDS} pieces a turn, {ROUNDS} round(s)")
+            print(f"flush early: {spread(early)}\nflush late:  {spread(late)}")
+            print(f"tasks over 50 ms: {len(frames)}, longest {max(frames, default=0):.0f} ms")
+        assert len(flushes) > 100
+        assert median(each[1] for each in late) <= GROWTH_MAX * max(0.2, median(each[1] for each in early))
+        assert [] == watched.wrongs
