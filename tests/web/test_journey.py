@@ -55,9 +55,9 @@ def ids(page: "Page") -> str:
     return page.url.rpartition("/")[2]
 
 
-def test_first_visit_example_to_its_end(browser: "Browser", server: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_visit_example_to_its_end(browser: "Browser", tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One click on an example leads to a debate, streamed and decided, with nothing asked of anybody else."""
-    with a_page(browser, server, calm=False) as watched:
+    with served(tmp_path, demo_delay_s=SLOW_S) as server, a_page(browser, server, calm=False) as watched:
         page = watched.go("/")
         painted = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
         page.locator(".example").first.click()
@@ -164,11 +164,11 @@ def test_phone_swipes_between_seats(browser: "Browser", server: Served, finished
         page = watched.go(f"/d/{finished}")
         page.locator(".result").wait_for()
         page.locator(".tabs button").nth(2).click()
-        page.locator(".tabs button[aria-pressed='true']", has_text="3").wait_for()
+        page.locator(".tabs button[aria-pressed='true']", has_text="pragmatist").wait_for()
         seen = page.evaluate("() => Math.round(document.querySelectorAll('.column')[2].getBoundingClientRect().left)")
         assert 0 <= seen < 40
         page.locator(".board").evaluate("node => node.scrollTo(0, 0)")
-        page.locator(".tabs button[aria-pressed='true']", has_text="1").wait_for()
+        page.locator(".tabs button[aria-pressed='true']", has_text="optimist").wait_for()
         for path in ("/", "/debates", "/leaderboard", "/status", f"/d/{finished}"):
             watched.go(path).locator("h1").wait_for()
             assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

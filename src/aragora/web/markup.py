@@ -59,6 +59,8 @@ def render(template: str, **values: object) -> str:
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
+    if name in {"title", "lang"}:  # let through anywhere, unless told otherwise
+        return None
     if name == "class":
         return value if value in CLASSES.get(tag, ()) else None
     return value
