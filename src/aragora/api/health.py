@@ -1,7 +1,10 @@
 """Is the server well, is it ready, and what has it counted. May import its siblings."""
 
+import asyncio
+import shutil
 from datetime import datetime
-from time import monotonic
+from pathlib import Path
+from time import monotonic, perf_counter
 
 from msgspec import structs
 from starlette.requests import Request
@@ -24,6 +27,18 @@ class Detailed(Health):
 
     components: dict[str, str]
     figures: dict[str, int]
+
+
+# With less than this left on the disk of the data, writes are about to fail.
+DISK_BYTES_MIN = 64 * 1024 * 1024
+
+
+class Deep(Health):
+    """Whether the server is well, down to its disk, and how long it took to find out."""
+
+    response_time_ms: float
+    db_mode: str
+    auth_mode: str
 
 
 async def health(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
@@ -68,6 +83,27 @@ async def slow(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as
     rows = [row_of(each) for each in old]
     body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
     return Response(body, media_type=JSON)
+
+
+async def deep(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+    """Whether the server is well, down to its disk."""
+    began = perf_counter()
+    checks = await _checks(parts)
+    checks["disk"] = await asyncio.to_thread(_disk, parts.settings.data_dir)
+    well = all(check == "ok" for check in checks.values())
+    health = _health(parts, "healthy" if well else "unhealthy", checks)
+    mode = parts.settings.database_url.partition(":")[0] or "sqlite"
+    took_ms = round((perf_counter() - began) * 1000, 3)
+    answer = Deep(**structs.asdict(health), response_time_ms=took_ms, db_mode=mode, auth_mode=parts.settings.auth)
+    return reply(answer, 200 if well else 503)
+
+
+def _disk(folder: Path) -> str:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return "The folder of the data is not there."
+    return "ok" if free >= DISK_BYTES_MIN else f"Less than {DISK_BYTES_MIN} bytes are free."
 
 
 async def metrics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above

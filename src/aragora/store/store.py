@@ -27,7 +27,18 @@ from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
-from aragora.store.records import Cast, Claim, Cursor, Filing, Logged, Record, Spoken, Standing, Summary
+from aragora.store.records import (
+    Cast,
+    Claim,
+    Cursor,
+    Filing,
+    Logged,
+    Reader,
+    Record,
+    Spoken,
+    Standing,
+    Summary,
+)
 from aragora.store.search import ADD_TEXT
 from aragora.store.slugs import slug_of
 
@@ -83,11 +94,15 @@ ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
 """
 INSERT_DEBATE = """
 INSERT INTO debates
-  (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at, slug, origin, origin_id, batch_id)
-VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at, :slug, :origin, :origin_id, :batch_id)
+  (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at,
+  slug, origin, origin_id, batch_id, owner_id, visibility)
+VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at,
+  :slug, :origin, :origin_id, :batch_id, :owner_id, :visibility)
 RETURNING last_seq AS seq
 """
-COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates'"
+COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates' OR (name = 'debates/public' AND :visibility = 'public')"
+# What somebody may see in a list: what is public, and what is their own. Each half comes out of an index in order.
+PUBLIC, OWN = " AND visibility = 'public'", " AND owner_id = :reader AND visibility <> 'public'"
 SET_ROUND = "UPDATE debates SET round = :round WHERE id = :id"
 SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at = :at WHERE id = :id"
 CLAIM = """
@@ -181,9 +196,11 @@ class Store:
             "origin": filing.origin,
             "origin_id": filing.origin_id,
             "batch_id": filing.batch_id,
+            "owner_id": filing.owner_id,
+            "visibility": filing.visibility,
         }
         text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
-        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {}), text]
+        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
@@ -316,31 +333,56 @@ class Store:
         return [str(row[0]) for row in await self._db.read(query, {"after": after, "limit": limit})]
 
     async def debates(
-        self, *, limit: int, offset: int = 0, before: Cursor | None = None, statuses: Sequence[Status] = ()
+        self,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: Cursor | None = None,
+        statuses: Sequence[Status] = (),
+        reader: Reader | None = None,
     ) -> list[Summary]:
-        """Debates, newest first; `before` goes on after a place seen, at a cost that does not grow with the place."""
-        query = SUMMARIES
+        """Debates, newest first; `before` goes on after a place seen, at a cost that does not grow with the place.
+
+        With a `reader`, only those that it may see: the public ones, and its own.
+        """
         params: dict[str, Value] = {"limit": limit, "offset": offset}
-        if statuses:
-            params |= {f"status{place}": status for place, status in enumerate(statuses)}
-            query += " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
+        query = SUMMARIES + _among(statuses, params)
         if before is not None:
             params |= {"created_at": before.created_at, "last_id": before.id}
             query += " AND (created_at, id) < (:created_at, :last_id)"
+        if reader is not None:
+            params |= {"reader": reader.user_id, "upto": limit + offset}
+            ordered = " ORDER BY created_at DESC, id DESC LIMIT :upto"
+            halves = [f"SELECT * FROM ({query}{half}{ordered}) AS part" for half in (PUBLIC, OWN)]  # noqa: S608 - constants
+            query = " UNION ALL ".join(halves)
         return [summary_of(row) for row in await self._db.read(query + NEWEST, params)]
 
-    async def total(self, statuses: Sequence[Status] = ()) -> int:
+    async def total(self, statuses: Sequence[Status] = (), *, reader: Reader | None = None) -> int:
         """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
-        everything = _int((await self._db.read("SELECT n FROM counters WHERE name = 'debates'", {}))[0][0])
+        everything = await self._everything(reader)
         if not statuses:
             return everything
-        query = "SELECT COUNT(*) FROM debates WHERE status = :status"
         counted = [status for status in Status if status is not Status.COMPLETED]
         counts: dict[Status, int] = {}
         for status in counted:
-            counts[status] = _int((await self._db.read(query, {"status": status}))[0][0])
+            counts[status] = await self._counted(status, reader)
         counts[Status.COMPLETED] = everything - sum(counts.values())
         return sum(counts[status] for status in set(statuses))
+
+    async def _everything(self, reader: Reader | None) -> int:
+        name = "debates" if reader is None else "debates/public"
+        kept = _int((await self._db.read("SELECT n FROM counters WHERE name = :name", {"name": name}))[0][0])
+        if reader is None or not reader.user_id:
+            return kept
+        query = f"SELECT COUNT(*) FROM debates WHERE 1 = 1{OWN}"  # noqa: S608 - two constants
+        return kept + _int((await self._db.read(query, {"reader": reader.user_id}))[0][0])
+
+    async def _counted(self, status: Status, reader: Reader | None) -> int:
+        query, params = "SELECT COUNT(*) FROM debates WHERE status = :status", {"status": str(status)}
+        if reader is not None:
+            query += " AND (visibility = 'public' OR owner_id = :reader)"
+            params["reader"] = reader.user_id
+        return _int((await self._db.read(query, params))[0][0])
 
     async def events(self, debate_id: str, *, after: int = 0, limit: int = 256) -> list[Logged]:
         """Events numbered above `after`, in order."""
@@ -393,6 +435,14 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
+
+
+def _among(statuses: Sequence[Status], params: dict[str, Value]) -> str:
+    """A condition on the status, whose parameters are added."""
+    if not statuses:
+        return ""
+    params |= {f"status{place}": status for place, status in enumerate(statuses)}
+    return " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
 
 
 def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
