@@ -2,10 +2,12 @@
 
 from starlette.requests import HTTPConnection, Request
 
-from aragora.auth import VOTER, Caller
+from aragora.auth import VOTER, Caller, Mode
 from aragora.errors import Flaw, Invalid
 
 BEARER = "bearer "
+# Whoever has the database at hand, and needs no token for it.
+OPERATOR = Caller(mode=Mode.OFF, address="local")
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
@@ -21,8 +23,12 @@ def bearer(connection: HTTPConnection) -> str:
 
 
 def voter_of(request: Request, given: str) -> str:
-    """Under whose name a vote counts: the account's, or what the body says where nobody is logged in."""
-    caller = caller_of(request)
+    """Under whose name a vote counts that a request casts."""
+    return voter_for(caller_of(request), given)
+
+
+def voter_for(caller: Caller, given: str) -> str:
+    """Under whose name a vote counts: the account's, or what was said where nobody is logged in."""
     if caller.user_id:
         return VOTER + caller.user_id
     if given.startswith(VOTER):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from aragora.api import Endpoint, Parts
-from aragora.api.answers import created_of, reply
+from aragora.api.answers import Created, created_of, reply
 from aragora.api.bodies import read_body
 from aragora.api.callers import bearer
 from aragora.api.repeats import Once, Terms, with_body
@@ -81,7 +81,7 @@ class Door:
         """Lead to `endpoint`."""
         self._endpoint, self._entrance, self._parts = endpoint, entrance, entrance.parts
         self._scope = endpoint.scope or (READ if endpoint.method in SAFE else WRITE)
-        rebuilt = self._created if endpoint.heals else None
+        rebuilt = self._created if endpoint.answer is Created else None
         self._terms = Terms(keeps=endpoint.keeps, again=endpoint.again, rebuilt=rebuilt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from aragora import __version__
 from aragora.api import Parts
 from aragora.api.answers import JSON, Health, listing, reply, row_of
+from aragora.api.callers import caller_of
 from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
@@ -75,10 +76,10 @@ async def detailed(parts: Parts, request: Request) -> Response:  # noqa: ARG001 
     return reply(Detailed(**structs.asdict(health), components=checks, figures=figures))
 
 
-async def slow(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def slow(parts: Parts, request: Request) -> Response:
     """Debates that have been running for long, newest first."""
     now = datetime.fromisoformat(parts.now())
-    found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,))
+    found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,), reader=caller_of(request).reader)
     old = [each for each in found if (now - datetime.fromisoformat(each.created_at)).total_seconds() >= SLOW_S]
     rows = [row_of(each) for each in old]
     body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)

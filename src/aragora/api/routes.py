@@ -257,7 +257,7 @@ ROOT: tuple[Endpoint, ...] = (
     get("/v1/models", completions.models, "The presets, as models.", completions.ModelList, errors=()),
     get("/v1/models/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
     get("/v1/models/aragora/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
-    replace(post("/mcp", mcp.serve, "One message of an MCP host.", mcp.RpcAnswer, body=mcp.Message), also=(202,)),
+    replace(post("/mcp", mcp.serve, "One message of an MCP host.", mcp.RpcAnswer, body=mcp.Message), also=(202,), scope=READ),
 )
 
 

@@ -126,12 +126,20 @@ class Accounts:
 
     async def admit(self, caller: Caller, debate_id: str, *, change: bool = False, link: str = "") -> None:
         """Raise unless a caller may read, or change, a debate. With a share link, it may be read whoever asks."""
-        if self.mode is Mode.OFF:
+        if caller.mode is Mode.OFF:
             return
         by_link = bool(link) and not change and await self.linked(link) == debate_id
         if not by_link:
             require(caller, Access.CALLER, "read")
         may(caller, await self.ownership.of(debate_id), change=change, by_link=by_link)
+
+    async def admits(self, caller: Caller, debate_id: str, *, change: bool = False) -> bool:
+        """Whether a caller may read, or change, a debate."""
+        try:
+            await self.admit(caller, debate_id, change=change)
+        except (Forbidden, NotFound, Unauthenticated):
+            return False
+        return True
 
     async def linked(self, link: str) -> str | None:
         """The debate that a share link leads to."""

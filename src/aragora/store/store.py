@@ -27,6 +27,7 @@ from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
+from aragora.store.listing import counted, listed
 from aragora.store.records import (
     Cast,
     Claim,
@@ -54,12 +55,6 @@ SELECT id, status, brief, round, outcome, last_seq, created_at, started_at, ende
   slug, title, tags, metadata, archived_at, origin, origin_id
 FROM debates WHERE id = :id
 """
-SUMMARIES = """
-SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at, slug, title, tags
-FROM debates WHERE 1 = 1
-"""
-NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
-
 NEXT_SEQ = """
 UPDATE debates SET last_seq = last_seq + 1
 WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
@@ -101,8 +96,6 @@ VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, 
 RETURNING last_seq AS seq
 """
 COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates' OR (name = 'debates/public' AND :visibility = 'public')"
-# What somebody may see in a list: what is public, and what is their own. Each half comes out of an index in order.
-PUBLIC, OWN = " AND visibility = 'public'", " AND owner_id = :reader AND visibility <> 'public'"
 SET_ROUND = "UPDATE debates SET round = :round WHERE id = :id"
 SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at = :at WHERE id = :id"
 CLAIM = """
@@ -341,48 +334,12 @@ class Store:
         statuses: Sequence[Status] = (),
         reader: Reader | None = None,
     ) -> list[Summary]:
-        """Debates, newest first; `before` goes on after a place seen, at a cost that does not grow with the place.
-
-        With a `reader`, only those that it may see: the public ones, and its own.
-        """
-        params: dict[str, Value] = {"limit": limit, "offset": offset}
-        query = SUMMARIES + _among(statuses, params)
-        if before is not None:
-            params |= {"created_at": before.created_at, "last_id": before.id}
-            query += " AND (created_at, id) < (:created_at, :last_id)"
-        if reader is not None:
-            params |= {"reader": reader.user_id, "upto": limit + offset}
-            ordered = " ORDER BY created_at DESC, id DESC LIMIT :upto"
-            halves = [f"SELECT * FROM ({query}{half}{ordered}) AS part" for half in (PUBLIC, OWN)]  # noqa: S608 - constants
-            query = " UNION ALL ".join(halves)
-        return [summary_of(row) for row in await self._db.read(query + NEWEST, params)]
+        """Debates, newest first; `before` goes on after a place seen. With a `reader`, only those that it may see."""
+        return await listed(self._db, limit=limit, offset=offset, before=before, statuses=statuses, reader=reader)
 
     async def total(self, statuses: Sequence[Status] = (), *, reader: Reader | None = None) -> int:
-        """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
-        everything = await self._everything(reader)
-        if not statuses:
-            return everything
-        counted = [status for status in Status if status is not Status.COMPLETED]
-        counts: dict[Status, int] = {}
-        for status in counted:
-            counts[status] = await self._counted(status, reader)
-        counts[Status.COMPLETED] = everything - sum(counts.values())
-        return sum(counts[status] for status in set(statuses))
-
-    async def _everything(self, reader: Reader | None) -> int:
-        name = "debates" if reader is None else "debates/public"
-        kept = _int((await self._db.read("SELECT n FROM counters WHERE name = :name", {"name": name}))[0][0])
-        if reader is None or not reader.user_id:
-            return kept
-        query = f"SELECT COUNT(*) FROM debates WHERE 1 = 1{OWN}"  # noqa: S608 - two constants
-        return kept + _int((await self._db.read(query, {"reader": reader.user_id}))[0][0])
-
-    async def _counted(self, status: Status, reader: Reader | None) -> int:
-        query, params = "SELECT COUNT(*) FROM debates WHERE status = :status", {"status": str(status)}
-        if reader is not None:
-            query += " AND (visibility = 'public' OR owner_id = :reader)"
-            params["reader"] = reader.user_id
-        return _int((await self._db.read(query, params))[0][0])
+        """How many debates there are, of all statuses or of some, for all to see or for a reader."""
+        return await counted(self._db, statuses, reader)
 
     async def events(self, debate_id: str, *, after: int = 0, limit: int = 256) -> list[Logged]:
         """Events numbered above `after`, in order."""
@@ -435,14 +392,6 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
-
-def _among(statuses: Sequence[Status], params: dict[str, Value]) -> str:
-    """A condition on the status, whose parameters are added."""
-    if not statuses:
-        return ""
-    params |= {f"status{place}": status for place, status in enumerate(statuses)}
-    return " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
 
 
 def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
@@ -520,26 +469,6 @@ def _record(row: Row) -> Record:
         archived_at=_text(archived_at),
         origin=_text(origin),
         origin_id=_text(origin_id),
-    )
-
-
-def summary_of(row: Row) -> Summary:
-    """A row of SUMMARIES as a value."""
-    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at, slug, title, tags = row
-    return Summary(
-        id=str(debate_id),
-        topic=str(topic),
-        status=Status(str(status)),
-        protocol=str(protocol),
-        agents=_names.decode(str(agents)),
-        rounds=_int(rounds),
-        round=_int(number),
-        outcome=_outcome(outcome),
-        created_at=str(created_at),
-        ended_at=_text(ended_at),
-        slug=str(slug or ""),
-        title=str(title),
-        tags=_names.decode(str(tags)),
     )
 
 
