@@ -69,13 +69,15 @@ def metrics() -> str:
 
 def api() -> str:
     """Every route, with its parameters and statuses."""
-    head = ["Request", "Path", "What it does", "Parameters", "Statuses", "Limit"]
+    head = ["Request", "Path", "What it does", "Parameters", "Statuses", "Limit", "Who"]
     lines = [
         "# HTTP API",
         "",
         "Generated from `src/aragora/api/routes.py` by `make docs`; `/openapi.json` has the same with every field. Whatever is",
-        "under `/api` is under `/api/v1` too. `/ws` is the WebSocket, on both ports. The last column names the rate limit that",
-        "applies, as in `ARAGORA_RATE_LIMIT_DEFAULT`.",
+        "under `/api` is under `/api/v1` too. `/ws` is the WebSocket, on both ports. Limit names the rate limit that applies, as",
+        "in `ARAGORA_RATE_LIMIT_DEFAULT`. Who says what is asked of a caller: nothing (anyone), a login where `ARAGORA_AUTH` is",
+        "`required` (caller), a login in any case (account), to be the server's admin, to be allowed to read the debate (reader)",
+        "or to own it (owner). The [guide to users and keys](../howto/users-and-keys.md) says more.",
         "",
         *table(head, [_route("/api", each) for each in API]),
         "",
@@ -87,7 +89,7 @@ def api() -> str:
 def _route(prefix: str, endpoint: Endpoint) -> list[str]:
     statuses = ", ".join(map(str, sorted({endpoint.status, *endpoint.also, *endpoint.errors})))
     params = ", ".join(map(_param, endpoint.params))
-    return [endpoint.method, f"`{prefix}{endpoint.path}`", endpoint.summary, params, statuses, endpoint.limit]
+    return [endpoint.method, f"`{prefix}{endpoint.path}`", endpoint.summary, params, statuses, endpoint.limit, endpoint.access]
 
 
 def _param(param: Param) -> str:

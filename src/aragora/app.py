@@ -21,6 +21,8 @@ from aragora.api.bodies import CreateDebate, brief_of
 from aragora.api.cache import Cache
 from aragora.api.routes import build
 from aragora.api.server import Server, server_for
+from aragora.auth import Mode
+from aragora.auth.accounts import Accounts
 from aragora.bus import LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
@@ -34,9 +36,12 @@ from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
 from aragora.store.hooks import Hooks
 from aragora.store.matches import Matches
+from aragora.store.ownership import Ownership
+from aragora.store.repeats import Repeats
 from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
+from aragora.store.users import Users
 from aragora.webhooks import Webhooks
 
 T = TypeVar("T")
@@ -138,6 +143,8 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                     now=now,
                     new_id=new_id,
                 ),
+                accounts=_accounts(store, settings),
+                repeats=Repeats(store.database),
                 engine=engine,
                 feed=feed,
                 agents=agents,
@@ -150,6 +157,11 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             )
         finally:
             await agents.close()
+
+
+def _accounts(store: Store, settings: Settings) -> Accounts:
+    users, ownership = Users(store.database), Ownership(store.database)
+    return Accounts(users, ownership, mode=Mode(settings.auth), registration=settings.registration, now=now, new_id=new_id)
 
 
 def brief(parts: Parts, **given: object) -> Brief:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -24,6 +24,9 @@ OTHERS = frozenset(
 )
 # TOML tables whose entries are described where they are used.
 TABLES = ("agents", "providers")
+
+# A scheme, a name or address, perhaps a port: what browsers send as Origin.
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?\Z|https?://\[[0-9a-f:.]+\](?::\d{1,5})?\Z")
 
 Value = str | int | float | Path
 Entries = Mapping[str, Mapping[str, object]]
@@ -102,6 +105,19 @@ def _flaw_of_hosts(text: str) -> str | None:
     return "must be host names with commas between them, without scheme or path" if bad else None
 
 
+def _flaw_of_origins(text: str) -> str | None:
+    bad = [part for part in _commas(text) if part != part.lower() or not ORIGIN.match(part)]
+    return "must be origins with commas between them, such as https://aragora.example.com, without a path" if bad else None
+
+
+def loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part, strict=False) for part in _commas(text))
 
@@ -126,11 +142,29 @@ class Settings:
         "Host names that requests may ask for; empty: every one, but on a loopback address only its own names.",
         flaw=_flaw_of_hosts,
     )
+    cors_origins: str = _text(
+        "",
+        "Origins whose pages may use the API from a browser, with commas between them; empty allows none but its own.",
+        flaw=_flaw_of_origins,
+    )
     max_connections: int = _number(1000, "Connections open at once on both ports.", unit="connections", low=1, high=1_000_000)
     connection_timeout: int = _number(
         30, "Longest that a connection may stay silent between requests, or take to send its headers.", unit="s", low=1, high=3600
     )
     shutdown_grace_s: float = _number(25.0, "Longest that a stop waits for requests and turns in flight.", unit="s", high=3600.0)
+
+    auth: str = _text(
+        "off",
+        "Whether callers log in: off (everybody may do everything), optional (what is private needs it) or required. "
+        "Has to be said where other machines can connect.",
+        choices=("off", "optional", "required"),
+        section="Accounts",
+    )
+    registration: str = _text(
+        "open",
+        "Who may register while callers log in: everybody, or nobody after the first, who is the admin.",
+        choices=("open", "closed"),
+    )
 
     data_dir: Path = field(
         default=Path(".nomic"), metadata={"about": About(text="Folder of everything that is kept.", section="Storage")}
@@ -212,6 +246,11 @@ class Settings:
         return _networks(self.trusted_proxies)
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """`cors_origins`, parsed."""
+        return _commas(self.cors_origins)
+
+    @property
     def host_names(self) -> tuple[str, ...]:
         """`allowed_hosts`, parsed."""
         return _commas(self.allowed_hosts)
@@ -264,7 +303,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Pat
                 faults.append(f"{_called(known.name, origin)}: {fault}")
     tables = {name: _entries(name, document.get(name, {}), faults) for name in TABLES}
     settings = _settings(given)
-    faults += _conflicts(settings)
+    faults += [*_conflicts(settings), *_exposed(settings, origins)]
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
     return Loaded(
@@ -418,6 +457,15 @@ def _conflicts(settings: Settings) -> Iterator[str]:
         yield f"{env_name('ws_port')}: must differ from {env_name('api_port')}; the API port serves /ws as well"
     if settings.workers > 1:
         yield f"{env_name('workers')}: must be 1 on SQLite, where one process writes"
+
+
+def _exposed(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
+    """A server that other machines reach, and on which nobody has decided who may use it."""
+    if not loopback(settings.api_host) and origins["auth"] == "default":
+        yield (
+            f"{env_name('auth')}: must be set when {env_name('api_host')} can be reached from other machines: required makes "
+            "everybody log in, optional lets strangers read what is public and start debates, off lets everybody do everything"
+        )
 
 
 def _ignored(origins: Mapping[str, str]) -> Iterator[str]:

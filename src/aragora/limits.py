@@ -1,37 +1,89 @@
 """How often a caller may ask: requests counted per minute by the `limits` library. Imports errors only.
 
-A limit of 0 is no limit. Counting is in memory, for one process.
+A limit of 0 is no limit. Counting is in memory, or in Redis for several processes. When Redis is away, requests pass uncounted,
+but for attempts to log in, which are refused: a limit that can be switched off is no limit on guessing passwords.
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from math import ceil
 from time import time
 
+import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import storage_from_string
 
-from aragora.errors import RateLimited
+from aragora.errors import Overloaded, RateLimited
+
+log = structlog.get_logger(__name__)
+
+WINDOW_S = 60
+CLOSED = frozenset({"auth"})
+REDIS_TIMEOUT_S = 0.25
+RETRY_AFTER_S = 5.0
+# Whoever has one IPv6 address usually has all of its network.
+NETWORK_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left to a caller of one kind of request."""
+
+    kind: str
+    amount: int
+    left: int
+    reset_s: int  # until the oldest request that counts is forgotten
+    granted: bool = True
+
+    def raise_if_spent(self) -> None:
+        """Raise RateLimited with the seconds to wait, when this was one too many."""
+        if not self.granted:
+            why = f"More than {self.amount} such requests in a minute."
+            raise RateLimited(why, retry_after_s=self.reset_s)
 
 
 class Limits:
     """Counts requests by kind and caller."""
 
-    def __init__(self, per_minute: Mapping[str, int]) -> None:
+    def __init__(self, per_minute: Mapping[str, int], *, redis_url: str = "") -> None:
         """`per_minute` gives the bound of each kind, such as `{"default": 100}`."""
         self._items: dict[str, RateLimitItem] = {
             kind: RateLimitItemPerMinute(amount, namespace=kind) for kind, amount in per_minute.items() if amount
         }
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._storage = _shared(redis_url) if redis_url else MemoryStorage()
+        self._limiter = MovingWindowRateLimiter(self._storage)
+
+    async def count(self, kind: str, caller: str) -> Allowance | None:
+        """Count one request; what is left then, or None where nothing is counted."""
+        item = self._items.get(kind)
+        if item is None:
+            return None
+        try:
+            granted = await self._limiter.hit(item, caller)
+            window = await self._limiter.get_window_stats(item, caller)
+        except self._storage.base_exceptions as error:
+            log.warning("limits cannot be counted", kind=kind, error=type(error).__name__)
+            if kind in CLOSED:
+                raise Overloaded("Nobody can log in at the moment.", retry_after_s=RETRY_AFTER_S) from error
+            return None
+        reset_s = min(WINDOW_S, max(1, ceil(window.reset_time - time())))
+        return Allowance(kind, item.amount, max(0, window.remaining), reset_s, granted)
 
     async def check(self, kind: str, caller: str) -> None:
         """Count one request; raises RateLimited with the seconds to wait when it is one too many."""
-        item = self._items.get(kind)
-        if item is None or await self._limiter.hit(item, caller):
-            return
-        window = await self._limiter.get_window_stats(item, caller)
-        wait_s = max(1.0, window.reset_time - time())
-        raise RateLimited(f"More than {item.amount} such requests in a minute.", retry_after_s=wait_s)
+        allowance = await self.count(kind, caller)
+        if allowance is not None:
+            allowance.raise_if_spent()
+
+
+def _shared(redis_url: str) -> Storage:
+    options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+    storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
+    assert isinstance(storage, Storage)
+    return storage
 
 
 class Proxies:
@@ -45,9 +97,9 @@ class Proxies:
         """The address to count: the last one in `X-Forwarded-For` that no trusted proxy vouches for having sent itself."""
         hops = [part.strip() for part in forwarded.split(",") if part.strip()]
         address = peer
-        while hops and self._trusts(address):
+        while hops and self._trusts(address) and _is_address(hops[-1]):
             address = hops.pop()
-        return address
+        return _counted(address)
 
     def _trusts(self, address: str) -> bool:
         try:
@@ -55,3 +107,22 @@ class Proxies:
         except ValueError:
             return False
         return any(found in network for network in self._networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _counted(address: str) -> str:
+    """What an address is counted as: an IPv6 one as its network, an IPv4 one inside IPv6 as itself."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address) or found.is_loopback:
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, NETWORK_BITS), strict=False))

@@ -23,12 +23,13 @@ SECRET_KEY = re.compile(r"(?:^|_)(?:authorization|api_?key|token|password|secret
 SECRET_TEXT = re.compile(
     r"\b(?:sk|xai|pplx)-[\w-]{8,}"
     r"|\bAIza[\w-]{16,}"
-    r"|\b(?:ara|gsk|hf)_[\w-]{16,}"
+    r"|\b(?:ara|aat|art|atk|ash|gsk|hf)_[\w-]{16,}"
     r"|(?<=\bBearer )\s*\S+"
     r"|(?<=://)[^\s/@]+(?=@)"
     r"|(?<=[?&]key=)[^\s&]+"
     r"|(?<=[?&]token=)[^\s&]+"
-    r"|(?<=[?&]ticket=)[^\s&]+",
+    r"|(?<=[?&]ticket=)[^\s&]+"
+    r"|(?<=[?&]share=)[^\s&]+",
     re.IGNORECASE,
 )
 

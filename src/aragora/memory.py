@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from aragora.errors import Invalid, NotFound
 from aragora.store import Database, Row, Statement, Value
+from aragora.store.records import Reader
 from aragora.store.search import ADD_TEXT, FOUND, WITHIN_MAX, words_of
+from aragora.store.seen import owned
 
 FAST, MEDIUM, SLOW = "fast", "medium", "slow"
 TIERS = (FAST, MEDIUM, SLOW)
@@ -29,8 +31,8 @@ SETTLED_WITH_EACH = 4
 COLUMNS = "SELECT id, tier, content, importance, uses, debate_id, created_at, updated_at, expires_at FROM memories"
 COUNT = "SELECT COUNT(*) FROM memories"
 ADD = """
-INSERT INTO memories (id, tier, content, importance, uses, debate_id, created_at, updated_at, expires_at)
-VALUES (:id, :tier, :content, :importance, 0, :debate_id, :at, :at, :expires_at) RETURNING uses AS seq
+INSERT INTO memories (id, tier, content, importance, uses, debate_id, created_at, updated_at, expires_at, owner_id)
+VALUES (:id, :tier, :content, :importance, 0, :debate_id, :at, :at, :expires_at, :owner_id) RETURNING uses AS seq
 """
 MOVE = "UPDATE memories SET tier = :tier, updated_at = :at, expires_at = :expires_at WHERE id = :id RETURNING uses AS seq"
 USE = "UPDATE memories SET uses = uses + 1 WHERE id = :id RETURNING uses AS seq"
@@ -86,29 +88,39 @@ class Memory:
         """`ttl_s` is how long the fast and the medium tier remember."""
         self._db, self._ttl_s, self._now, self._new_id = database, ttl_s, now, new_id
 
-    async def remember(self, content: str, *, tier: str, importance: float, debate_id: str | None = None) -> Remembered:
-        """Keep a text."""
+    async def remember(
+        self, content: str, *, tier: str, importance: float, debate_id: str | None = None, owner_id: str | None = None
+    ) -> Remembered:
+        """Keep a text; one that is nobody's is everybody's."""
         at, memory_id = self._now(), self._new_id()
         row: dict[str, Value] = {"id": memory_id, "tier": _tier(tier), "content": content, "importance": importance}
-        row |= {"debate_id": debate_id, "at": at, "expires_at": self._expiry(tier, at)}
+        row |= {"debate_id": debate_id, "owner_id": owner_id, "at": at, "expires_at": self._expiry(tier, at)}
         text = Statement(ADD_TEXT, {"kind": MEMORY, "text_id": memory_id, "body": content})
         await self._db.write([Statement(ADD, row), text])
         await self.consolidate(SETTLED_WITH_EACH)
         return await self.find(memory_id)
 
-    async def find(self, memory_id: str) -> Remembered:
-        """A memory that has not run out; raises NotFound."""
-        rows = await self._db.read(f"{COLUMNS} WHERE id = :id AND {_FRESH}", {"id": memory_id, "at": self._now()})
+    async def find(self, memory_id: str, reader: Reader | None = None) -> Remembered:
+        """A memory that has not run out, and that the reader may see; raises NotFound."""
+        params: dict[str, Value] = {"id": memory_id, "at": self._now()}
+        rows = await self._db.read(f"{COLUMNS} WHERE id = :id AND {_FRESH}{owned(reader, params)}", params)
         if not rows:
             raise NotFound("There is no such memory.")
         return _remembered(rows[0])
 
     async def recall(
-        self, query: str, *, tiers: Sequence[str], importance_min: float, limit: int, offset: int = 0
+        self,
+        query: str,
+        *,
+        tiers: Sequence[str],
+        importance_min: float,
+        limit: int,
+        offset: int = 0,
+        reader: Reader | None = None,
     ) -> tuple[list[Remembered], int]:
         """Memories that have every word of `query`, or all when it is empty; the most important first; and how many there are."""
         where, params = self._where(tiers)
-        where += " AND importance >= :importance_min"
+        where += " AND importance >= :importance_min" + owned(reader, params)
         params["importance_min"] = importance_min
         words = words_of(self._db.dialect, query)
         if query.strip() and not words:

@@ -49,14 +49,14 @@ class Webhooks:
         """With `private`, addresses of private networks and of this machine are told too."""
         self.hooks, self._store, self._now, self._new_id, self._private = hooks, store, now, new_id, private
 
-    async def add(self, url: str, events: tuple[str, ...]) -> Hook:
+    async def add(self, url: str, events: tuple[str, ...], *, owner_id: str | None) -> Hook:
         """Tell `url` of events from now on; the secret that signs them is in the result and is not shown again."""
         _checked(url)
         if len(await self.hooks.all()) >= HOOKS_MAX:
             raise Invalid(f"There are {HOOKS_MAX} webhooks already.")
         secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         hook = Hook(id=self._new_id(), url=url, secret=secret, events=events or TOLD, created_at=self._now())
-        await self.hooks.add(hook)
+        await self.hooks.add(hook, owner_id)
         return hook
 
     async def run(self) -> None:

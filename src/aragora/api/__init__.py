@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api.cache import Cache
+from aragora.auth import Access
+from aragora.auth.accounts import Accounts
 from aragora.config import Settings
 from aragora.engine import Engine
 from aragora.feed import Feed
@@ -15,6 +17,7 @@ from aragora.memory import Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.store.matches import Matches
+from aragora.store.repeats import Repeats
 from aragora.store.shelf import Shelf
 from aragora.store.store import Store
 from aragora.webhooks import Webhooks
@@ -30,6 +33,8 @@ class Parts:
     matches: Matches
     memory: Memory
     webhooks: Webhooks
+    accounts: Accounts
+    repeats: Repeats
     engine: Engine
     feed: Feed
     agents: Agents
@@ -73,3 +78,8 @@ class Endpoint:
     also: tuple[int, ...] = ()  # other statuses with the same answer
     limit: str = "default"  # the rate limit that applies: default, auth, debates, or none
     tags: tuple[str, ...] = field(default=())
+    access: Access = Access.CALLER
+    scope: str = ""  # what a key needs; empty: `read` to GET, `write` for all else
+    keeps: bool = True  # whether answers may be stored to be replayed; those with secrets in them may not
+    again: bool = False  # whether doing it again changes nothing
+    heals: bool = False  # whether it starts what is paid for, so that an answer that found nobody is kept for the retry

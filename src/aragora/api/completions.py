@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from aragora.api import Parts
 from aragora.api.answers import reply
 from aragora.api.bodies import CONTEXT_CHARS_MAX, brief_of, parse, read_body
+from aragora.api.callers import caller_of
 from aragora.api.presets import PREFIX, PRESETS, body_of
 from aragora.api.streams import BEAT, BEAT_S
 from aragora.debate.model import Outcome
@@ -156,7 +157,7 @@ async def complete(parts: Parts, request: Request) -> Response:
     topic, context = _question(chat.messages)
     wishes = chat.aragora or Wishes()
     brief = brief_of(body_of(preset, topic, context, wishes.agents, wishes.rounds), parts)
-    debate_id = await parts.engine.create(brief)
+    debate_id = await parts.engine.create(brief, filing=caller_of(request).filing)
     told = _Told(parts, debate_id, chat)
     if chat.stream:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

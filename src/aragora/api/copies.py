@@ -1,7 +1,7 @@
 """Debates made from others, and many at once, over HTTP: clone, fork, follow-up, batch. May import its siblings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import msgspec
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from aragora.api import Parts
 from aragora.api.answers import JSON, DebateRow, ListOf, created_of, listing, reply, row_of
 from aragora.api.bodies import Check, CreateDebate, brief_of, parse, read_body
+from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.debate.events import DebateStarted
 from aragora.debate.model import Brief, Phase
@@ -116,7 +117,7 @@ async def clone(parts: Parts, request: Request) -> Response:
     """Ask the same again, changed as the body says; a new seed unless one is given."""
     record, changes = await _given(parts, request)
     brief, body = _changed(record, {"seed": None, **changes}, parts)
-    return await _made(parts, brief, "clone", record, start=body.start)
+    return await _made(parts, brief, _filing(request, "clone", record), start=body.start)
 
 
 async def fork(parts: Parts, request: Request) -> Response:
@@ -125,12 +126,12 @@ async def fork(parts: Parts, request: Request) -> Response:
     at_round = changes.pop("at_round", None)
     brief, body = _changed(record, changes, parts)
     if at_round is None:
-        return await _made(parts, brief, "fork", record, start=body.start)
+        return await _made(parts, brief, _filing(request, "fork", record), start=body.start)
     if not isinstance(at_round, int) or not 0 <= at_round <= record.round:
         raise Invalid(f"at_round must be a round that is over, from 0 to {record.round}.")
     if _kept(brief) != _kept(record.brief):
         raise Invalid("A fork at a round keeps the topic, the agents, the protocol and the seed.")
-    return await _branched(parts, brief, record, at_round)
+    return await _branched(parts, brief, record, at_round, _filing(request, "fork", record))
 
 
 def _kept(brief: Brief) -> dict[str, object]:
@@ -138,9 +139,8 @@ def _kept(brief: Brief) -> dict[str, object]:
     return {name: value for name, value in asdict(brief).items() if name not in FREE}
 
 
-async def _branched(parts: Parts, brief: Brief, record: Record, at_round: int) -> Response:
+async def _branched(parts: Parts, brief: Brief, record: Record, at_round: int, filing: Filing) -> Response:
     """A new log that begins with the old one's turns up to a round. If this is cut off, the missing turns are asked anew."""
-    filing = Filing(origin="fork", origin_id=record.id)
     debate_id = await parts.engine.create(brief, start=False, filing=filing)
     await parts.store.append(debate_id, DebateStarted(brief=brief), at=parts.now())
     for message in await parts.store.told(record.id):
@@ -168,7 +168,7 @@ async def follow_up(parts: Parts, request: Request) -> Response:
     topic = cruxes[str(wanted)].question if wanted is not None else f"What follows from this? {record.brief.topic}"
     context = "\n\n".join(part[:EXCERPT_CHARS_MAX] for part in background)
     brief, body = _changed(record, {"topic": topic, "seed": None, **changes, "context": context}, parts)
-    return await _made(parts, brief, "followup", record, start=body.start)
+    return await _made(parts, brief, _filing(request, "followup", record), start=body.start)
 
 
 async def followups(parts: Parts, request: Request) -> Response:
@@ -199,7 +199,7 @@ async def forks(parts: Parts, request: Request) -> Response:
     record, query = await parts.store.debate(request.path_params["id"]), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    found, total = await parts.shelf.descendants(record.id, limit=limit, offset=offset)
+    found, total = await parts.shelf.descendants(record.id, limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [row_of(row) for row in found]
     body = listing(rows, "forks", "debates", total=total, limit=limit, offset=offset, debate_id=record.id)
     return Response(body, media_type=JSON)
@@ -230,8 +230,12 @@ def _changed(record: Record, changes: Mapping[str, object], parts: Parts) -> tup
     return brief_of(body, parts), body
 
 
-async def _made(parts: Parts, brief: Brief, origin: str, record: Record, *, start: bool) -> Response:
-    filing = Filing(origin=origin, origin_id=record.id)
+def _filing(request: Request, origin: str, record: Record) -> Filing:
+    """A copy belongs to whoever makes it, whoever the first one belongs to."""
+    return replace(caller_of(request).filing, origin=origin, origin_id=record.id)
+
+
+async def _made(parts: Parts, brief: Brief, filing: Filing, *, start: bool) -> Response:
     return await _answer(parts, await parts.engine.create(brief, start=start, filing=filing))
 
 
@@ -249,12 +253,14 @@ async def batch(parts: Parts, request: Request) -> Response:
         check.wrong("requests", f"must be from 1 to {BATCH_MAX} debates")
     check.done()
     briefs = [(brief_of(each, parts), each.start) for each in wanted or ()]
+    caller = caller_of(request)
     for _ in briefs[1:]:
-        await parts.limits.check("debates", request.scope["caller"])
+        await parts.limits.check("debates", caller.name)
     batch_id = parts.engine.new_id()
     metadata = msgspec.json.decode(msgspec.json.encode(body.metadata or {}), type=dict[str, object])
-    await parts.shelf.add_batch(Batch(id=batch_id, n=len(briefs), metadata=metadata, created_at=parts.now()))
-    accepted, refused = await _create_all(parts, briefs, batch_id)
+    kept = Batch(id=batch_id, n=len(briefs), metadata=metadata, created_at=parts.now())
+    await parts.shelf.add_batch(kept, caller.filing.owner_id)
+    accepted, refused = await _create_all(parts, briefs, replace(caller.filing, batch_id=batch_id))
     made = BatchMade(
         success=bool(accepted),
         batch_id=batch_id,
@@ -267,12 +273,12 @@ async def batch(parts: Parts, request: Request) -> Response:
     return reply(made, 201, {"Location": f"/api/debates/batch/{batch_id}/status"})
 
 
-async def _create_all(parts: Parts, briefs: Sequence[tuple[Brief, bool]], batch_id: str) -> tuple[list[str], list[Refused]]:
+async def _create_all(parts: Parts, briefs: Sequence[tuple[Brief, bool]], filing: Filing) -> tuple[list[str], list[Refused]]:
     accepted: list[str] = []
     refused: list[Refused] = []
     for index, (brief, start) in enumerate(briefs):
         try:
-            accepted.append(await parts.engine.create(brief, start=start, filing=Filing(batch_id=batch_id)))
+            accepted.append(await parts.engine.create(brief, start=start, filing=filing))
         except AragoraError as error:
             refused.append(Refused(index=index, error=error.message, code=error.code))
     return accepted, refused
@@ -283,15 +289,16 @@ async def batches(parts: Parts, request: Request) -> Response:
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    found, total = await parts.shelf.batches(limit=limit, offset=offset)
+    found, total = await parts.shelf.batches(limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [_batch(each) for each in found]
     return Response(listing(rows, "batches", total=total, limit=limit, offset=offset), media_type=JSON)
 
 
 async def batch_status(parts: Parts, request: Request) -> Response:
     """A batch and its debates as they stand."""
-    known = await parts.shelf.batch(request.path_params["batch_id"])
-    debates = [row_of(each) for each in await parts.shelf.of_batch(known.id, limit=BATCH_MAX)]
+    reader = caller_of(request).reader
+    known = await parts.shelf.batch(request.path_params["batch_id"], reader)
+    debates = [row_of(each) for each in await parts.shelf.of_batch(known.id, limit=BATCH_MAX, reader=reader)]
     row = msgspec.structs.asdict(_batch(known))
     return reply(BatchStatus(**row, results=debates, debate_ids=[each.id for each in debates]))
 

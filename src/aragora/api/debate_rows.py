@@ -7,6 +7,7 @@ from aragora.api.answers import Created, Debate, DebateList, Done
 from aragora.api.bodies import Cancel, CreateDebate
 from aragora.api.rows import LIMIT, OFFSET, PAGE, get, post
 from aragora.api.words import STATUSES
+from aragora.auth import Access
 
 STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(STATUSES))
 WORDS = Param(name="query", about="Words, or the beginnings of words, that must all be there.")
@@ -46,6 +47,7 @@ ROWS: tuple[Endpoint, ...] = (
         answer=shelf.Labelled,
         body=shelf.Label,
         errors=(404, 413, 503),
+        access=Access.OWNER,
     ),
     Endpoint(
         method="DELETE",
@@ -54,6 +56,7 @@ ROWS: tuple[Endpoint, ...] = (
         summary="Delete a debate and its log; one that runs is cancelled first.",
         answer=shelf.Deleted,
         errors=(404, 409, 503),
+        access=Access.OWNER,
     ),
     get("/debates/{id}/metadata", shelf.metadata, "What is written on a debate.", shelf.Metadata),
     get("/debates/{id}/rounds", reports.rounds, "What was said, round by round.", reports.RoundList),
@@ -72,54 +75,69 @@ ROWS: tuple[Endpoint, ...] = (
     ),
     get("/debates/{id}/turn", people.turns, "The turns that wait for a person.", people.TurnList),
     post("/debates/{id}/turn", people.speak, "Answer the turn of a person's seat.", people.Spoke, body=people.Speak, status=201),
-    post(
-        "/debates/{id}/messages",
-        people.suggest,
-        "Suggest something to the agents.",
-        people.Suggested,
-        body=people.Suggest,
-        status=201,
+    replace(
+        post(
+            "/debates/{id}/messages",
+            people.suggest,
+            "Suggest something to the agents.",
+            people.Suggested,
+            body=people.Suggest,
+            status=201,
+        ),
+        access=Access.READER,
     ),
-    post(
-        "/debates/{id}/user-input",
-        people.suggest,
-        "Suggest something to the agents.",
-        people.Suggested,
-        body=people.Suggest,
-        status=201,
+    replace(
+        post(
+            "/debates/{id}/user-input",
+            people.suggest,
+            "Suggest something to the agents.",
+            people.Suggested,
+            body=people.Suggest,
+            status=201,
+        ),
+        access=Access.READER,
     ),
     post("/debates/{id}/pause", people.pause, "Let a debate rest.", Done),
     post("/debates/{id}/resume", people.resume, "Let a debate go on.", Done),
     post("/debates/{id}/stop", debates.cancel, "End a debate now.", Done, body=Cancel, body_needed=False),
     post("/debates/{id}/archive", shelf.archive, "Archive a debate that has ended.", Done),
-    post(
-        "/debates/{id}/clone",
-        copies.clone,
-        "Ask the same again.",
-        Created,
-        body=copies.Changes,
-        body_needed=False,
-        status=201,
-        limit="debates",
+    replace(
+        post(
+            "/debates/{id}/clone",
+            copies.clone,
+            "Ask the same again.",
+            Created,
+            body=copies.Changes,
+            body_needed=False,
+            status=201,
+            limit="debates",
+        ),
+        access=Access.READER,
     ),
-    post(
-        "/debates/{id}/fork",
-        copies.fork,
-        "Go on in another way.",
-        Created,
-        body=copies.Changes,
-        body_needed=False,
-        status=201,
-        limit="debates",
+    replace(
+        post(
+            "/debates/{id}/fork",
+            copies.fork,
+            "Go on in another way.",
+            Created,
+            body=copies.Changes,
+            body_needed=False,
+            status=201,
+            limit="debates",
+        ),
+        access=Access.READER,
     ),
-    post(
-        "/debates/{id}/followup",
-        copies.follow_up,
-        "Take an answer up again.",
-        Created,
-        body=copies.Changes,
-        body_needed=False,
-        status=201,
-        limit="debates",
+    replace(
+        post(
+            "/debates/{id}/followup",
+            copies.follow_up,
+            "Take an answer up again.",
+            Created,
+            body=copies.Changes,
+            body_needed=False,
+            status=201,
+            limit="debates",
+        ),
+        access=Access.READER,
     ),
 )

@@ -1,6 +1,7 @@
 """Debates over HTTP: create, list, read, vote, cancel. May import its siblings, engine and store records."""
 
 import asyncio
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from aragora.api.answers import (
 )
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, reason_of
 from aragora.api.bodies import vote_of as read_vote
+from aragora.api.callers import caller_of, voter_of
 from aragora.api.query import Query
 from aragora.api.words import STATUSES
 from aragora.debate.model import Status
@@ -35,7 +37,7 @@ async def create(parts: Parts, request: Request) -> Response:
     """Store a debate and start it, unless the body says `"start": false`."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
     brief = brief_of(body, parts)
-    debate_id = await parts.engine.create(brief, start=body.start)
+    debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing)
     record = await parts.store.debate(debate_id)
     return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
 
@@ -68,9 +70,10 @@ async def index(parts: Parts, request: Request) -> Response:
         query.wrong("status", f"must be one of {', '.join(STATUSES)}")
     query.done()
     before = cursor_of(query.text("cursor"))
-    found = await parts.store.debates(limit=limit + 1, offset=offset, before=before, statuses=statuses)
+    reader = caller_of(request).reader
+    found = await parts.store.debates(limit=limit + 1, offset=offset, before=before, statuses=statuses, reader=reader)
     rows, more = found[:limit], len(found) > limit
-    total = await parts.store.total(statuses)
+    total = await parts.store.total(statuses, reader=reader)
     cursor = cursor_text(rows[-1]) if more else None
     body = listing(
         [row_of(row) for row in rows], "debates", total=total, limit=limit, offset=offset, next_cursor=cursor, has_more=more
@@ -141,6 +144,7 @@ async def vote(parts: Parts, request: Request) -> Response:
     """Count a person's vote: once, however often it is sent; a different choice replaces it until the debate ends."""
     record = await _debate(parts, request)
     cast = read_vote(parse(await read_body(request, parts.settings.max_body_bytes), CastVote), record)
+    cast = replace(cast, voter=voter_of(request, cast.voter))
     counted = await parts.engine.vote(record.id, cast)
     answer = VoteCast(
         success=True,

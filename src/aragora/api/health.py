@@ -1,7 +1,10 @@
 """Is the server well, is it ready, and what has it counted. May import its siblings."""
 
+import asyncio
+import shutil
 from datetime import datetime
-from time import monotonic
+from pathlib import Path
+from time import monotonic, perf_counter
 
 from msgspec import structs
 from starlette.requests import Request
@@ -10,6 +13,7 @@ from starlette.responses import Response
 from aragora import __version__
 from aragora.api import Parts
 from aragora.api.answers import JSON, Health, listing, reply, row_of
+from aragora.api.callers import caller_of
 from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
@@ -24,6 +28,18 @@ class Detailed(Health):
 
     components: dict[str, str]
     figures: dict[str, int]
+
+
+# With less than this left on the disk of the data, writes are about to fail.
+DISK_BYTES_MIN = 64 * 1024 * 1024
+
+
+class Deep(Health):
+    """Whether the server is well, down to its disk, and how long it took to find out."""
+
+    response_time_ms: float
+    db_mode: str
+    auth_mode: str
 
 
 async def health(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
@@ -60,14 +76,35 @@ async def detailed(parts: Parts, request: Request) -> Response:  # noqa: ARG001 
     return reply(Detailed(**structs.asdict(health), components=checks, figures=figures))
 
 
-async def slow(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def slow(parts: Parts, request: Request) -> Response:
     """Debates that have been running for long, newest first."""
     now = datetime.fromisoformat(parts.now())
-    found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,))
+    found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,), reader=caller_of(request).reader)
     old = [each for each in found if (now - datetime.fromisoformat(each.created_at)).total_seconds() >= SLOW_S]
     rows = [row_of(each) for each in old]
     body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
     return Response(body, media_type=JSON)
+
+
+async def deep(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+    """Whether the server is well, down to its disk."""
+    began = perf_counter()
+    checks = await _checks(parts)
+    checks["disk"] = await asyncio.to_thread(_disk, parts.settings.data_dir)
+    well = all(check == "ok" for check in checks.values())
+    health = _health(parts, "healthy" if well else "unhealthy", checks)
+    mode = parts.settings.database_url.partition(":")[0] or "sqlite"
+    took_ms = round((perf_counter() - began) * 1000, 3)
+    answer = Deep(**structs.asdict(health), response_time_ms=took_ms, db_mode=mode, auth_mode=parts.settings.auth)
+    return reply(answer, 200 if well else 503)
+
+
+def _disk(folder: Path) -> str:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return "The folder of the data is not there."
+    return "ok" if free >= DISK_BYTES_MIN else f"Less than {DISK_BYTES_MIN} bytes are free."
 
 
 async def metrics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above

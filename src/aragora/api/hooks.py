@@ -7,6 +7,7 @@ from starlette.responses import Response
 from aragora.api import Endpoint, Parts
 from aragora.api.answers import JSON, ListOf, listing, reply
 from aragora.api.bodies import Check, parse, read_body
+from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.api.rows import PAGE, get, post
 from aragora.errors import NotFound
@@ -69,19 +70,20 @@ async def add(parts: Parts, request: Request) -> Response:
     if not set(body.events) <= set(TOLD):
         check.wrong("events", f"must be some of {', '.join(TOLD)}")
     check.done()
-    hook = await parts.webhooks.add(body.url, tuple(dict.fromkeys(body.events)))
+    hook = await parts.webhooks.add(body.url, tuple(dict.fromkeys(body.events)), owner_id=caller_of(request).filing.owner_id)
     return reply(HookAdded(**msgspec.structs.asdict(_row(hook)), secret=hook.secret), 201)
 
 
-async def index(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
+async def index(parts: Parts, request: Request) -> Response:
     """Everybody who is told, without their secrets."""
-    rows = [_row(hook) for hook in await parts.webhooks.hooks.all()]
+    rows = [_row(hook) for hook in await parts.webhooks.hooks.all(caller_of(request).reader)]
     return Response(listing(rows, "webhooks", total=len(rows), limit=len(rows)), media_type=JSON)
 
 
 async def delete(parts: Parts, request: Request) -> Response:
     """Tell somebody no more."""
     hook_id = request.path_params["hook_id"]
+    await parts.webhooks.hooks.one(hook_id, caller_of(request).reader)
     if not await parts.webhooks.hooks.delete(hook_id):
         raise NotFound("There is no such webhook.")
     return reply(HookDeleted(deleted=True, id=hook_id))
@@ -89,7 +91,7 @@ async def delete(parts: Parts, request: Request) -> Response:
 
 async def deliveries(parts: Parts, request: Request) -> Response:
     """What was delivered, what waits and what failed, newest first."""
-    hook, query = await parts.webhooks.hooks.one(request.path_params["hook_id"]), Query(request)
+    hook, query = await parts.webhooks.hooks.one(request.path_params["hook_id"], caller_of(request).reader), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
     found, total = await parts.webhooks.hooks.deliveries(hook.id, limit=limit, offset=offset)

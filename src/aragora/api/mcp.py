@@ -7,7 +7,7 @@ official library would bring 26 packages for these few messages.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -19,7 +19,10 @@ from aragora.api import Parts
 from aragora.api.agents import row_of_agent
 from aragora.api.answers import JSON, debate_of, row_of
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, vote_of
+from aragora.api.callers import caller_of, voter_for
+from aragora.auth import WRITE, Access, Caller, require
 from aragora.errors import AragoraError, Invalid
+from aragora.store.records import Record
 
 MODERN = "2026-07-28"
 HANDSHAKES = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -90,11 +93,11 @@ class Rpc(Exception):
 
 
 class Host:
-    """One host and the parts that it asks; `caller` is whom its debates are counted for."""
+    """One host and the parts that it asks; `caller` is on whose behalf it does so."""
 
-    def __init__(self, parts: Parts, caller: str) -> None:
+    def __init__(self, parts: Parts, caller: Caller) -> None:
         """Nothing is kept between messages."""
-        self.parts, self._caller = parts, caller
+        self.parts, self.caller = parts, caller
 
     async def answer(self, raw: bytes) -> bytes | None:
         """Answer one message; None when it needs no answer."""
@@ -127,8 +130,10 @@ class Host:
         if tool is None:
             raise Rpc(INVALID_PARAMS, "There is no such tool.")
         try:
+            if tool.changes:
+                require(self.caller, Access.CALLER, WRITE)
             if tool.counted:
-                await self.parts.limits.check("debates", self._caller)
+                await self.parts.limits.check("debates", self.caller.name)
             text = msgspec.json.encode(await tool.use(self, bytes(called.arguments)))
         except AragoraError as error:
             return {"content": [{"type": "text", "text": error.message}], "isError": True}
@@ -137,7 +142,7 @@ class Host:
 
     async def resources(self) -> Sequence[dict[str, str]]:
         """The newest debates."""
-        found = await self.parts.store.debates(limit=LISTED_MAX)
+        found = await self.parts.store.debates(limit=LISTED_MAX, reader=self.caller.reader)
         return [
             {
                 "uri": SCHEME + each.id,
@@ -152,9 +157,14 @@ class Host:
         """A debate as it stands, as JSON."""
         if not uri.startswith(SCHEME):
             raise Rpc(INVALID_PARAMS, "A resource here is debate:// and the id of a debate.")
-        record = await self.parts.store.debate(uri.removeprefix(SCHEME))
+        record = await self.debate(uri.removeprefix(SCHEME))
         text = msgspec.json.encode(debate_of(record)).decode()
         return {"contents": [{"uri": uri, "mimeType": JSON, "text": text}]}
+
+    async def debate(self, debate_id: str) -> Record:
+        """A debate that the caller may read."""
+        await self.parts.accounts.admit(self.caller, debate_id)
+        return await self.parts.store.debate(debate_id)
 
 
 async def start_debate(host: Host, raw: bytes) -> object:
@@ -162,7 +172,7 @@ async def start_debate(host: Host, raw: bytes) -> object:
     body = parse(raw, Start)
     if not 0 <= body.wait_seconds <= WAIT_S_MAX:
         raise Invalid(f"wait_seconds must be from 0 to {WAIT_S_MAX}.")
-    debate_id = await host.parts.engine.create(brief_of(body, host.parts), start=body.start)
+    debate_id = await host.parts.engine.create(brief_of(body, host.parts), start=body.start, filing=host.caller.filing)
     if body.wait_seconds and body.start:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(body.wait_seconds):
@@ -174,13 +184,13 @@ async def start_debate(host: Host, raw: bytes) -> object:
 
 async def get_debate(host: Host, raw: bytes) -> object:
     """A debate as it stands."""
-    return debate_of(await host.parts.store.debate(parse(raw, Which).debate_id))
+    return debate_of(await host.debate(parse(raw, Which).debate_id))
 
 
 async def list_debates(host: Host, raw: bytes) -> object:
     """The newest debates."""
     parse(raw, Nothing)
-    return {"debates": [row_of(each) for each in await host.parts.store.debates(limit=LISTED_MAX)]}
+    return {"debates": [row_of(each) for each in await host.parts.store.debates(limit=LISTED_MAX, reader=host.caller.reader)]}
 
 
 async def list_agents(host: Host, raw: bytes) -> object:
@@ -192,8 +202,9 @@ async def list_agents(host: Host, raw: bytes) -> object:
 async def cast_vote(host: Host, raw: bytes) -> object:
     """Count a person's vote."""
     body = parse(raw, Vote)
-    record = await host.parts.store.debate(body.debate_id)
+    record = await host.debate(body.debate_id)
     vote = vote_of(body, record)
+    vote = replace(vote, voter=voter_for(host.caller, vote.voter))
     counted = await host.parts.engine.vote(record.id, vote)
     tally = await host.parts.store.people(record.id)
     return {"debate_id": record.id, "choice": vote.choice, "changed": counted.fresh, "tally": tally}
@@ -343,5 +354,5 @@ class RpcAnswer(msgspec.Struct, omit_defaults=True):
 async def serve(parts: Parts, request: Request) -> Response:
     """One message over HTTP, one answer; 202 for what needs none."""
     raw = await read_body(request, parts.settings.max_body_bytes)
-    answer = await Host(parts, request.scope["caller"]).answer(raw)
+    answer = await Host(parts, caller_of(request)).answer(raw)
     return Response(status_code=202) if answer is None else Response(answer, media_type=JSON)

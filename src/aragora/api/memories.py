@@ -10,6 +10,7 @@ from starlette.responses import Response
 from aragora.api import Parts
 from aragora.api.answers import JSON, ListOf, listing, reply
 from aragora.api.bodies import Check, parse, read_body
+from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.debate.model import Phase
 from aragora.errors import NotFound
@@ -161,9 +162,11 @@ async def store(parts: Parts, request: Request) -> Response:
     tier = _tier(body.tier, "tier", check)
     check.done()
     if body.debate_id is not None:
+        await parts.accounts.admit(caller_of(request), body.debate_id)
         await parts.store.debate(body.debate_id)
     importance = DEFAULT_IMPORTANCE if body.importance is None else body.importance
-    kept = await parts.memory.remember(content, tier=tier, importance=importance, debate_id=body.debate_id)
+    owner_id = caller_of(request).filing.owner_id
+    kept = await parts.memory.remember(content, tier=tier, importance=importance, debate_id=body.debate_id, owner_id=owner_id)
     return reply(Stored(**msgspec.structs.asdict(_row(kept)), success=True), 201)
 
 
@@ -186,7 +189,8 @@ async def _recalled(parts: Parts, request: Request, *, used: bool) -> Response:
     least = _share(query, "min_importance")
     tiers = _tiers(query)
     query.done()
-    found, total = await parts.memory.recall(words, tiers=tiers, importance_min=least, limit=limit, offset=offset)
+    reader = caller_of(request).reader
+    found, total = await parts.memory.recall(words, tiers=tiers, importance_min=least, limit=limit, offset=offset, reader=reader)
     if used:
         await parts.memory.use(found)
     rows = [_row(each) for each in found]
@@ -298,7 +302,7 @@ async def _moved(parts: Parts, request: Request, step: Callable[[str], str]) -> 
     raw = await read_body(request, parts.settings.max_body_bytes)
     body = parse(raw, Target) if raw.strip() else Target()
     check = Check()
-    before = await parts.memory.find(request.path_params["memory_id"])
+    before = await parts.memory.find(request.path_params["memory_id"], caller_of(request).reader)
     wanted = _tier(body.target_tier, "target_tier", check) if body.target_tier else step(before.tier)
     check.done()
     moved, previous = await parts.memory.move(before.id, wanted)
@@ -307,6 +311,7 @@ async def _moved(parts: Parts, request: Request, step: Callable[[str], str]) -> 
 
 async def delete(parts: Parts, request: Request) -> Response:
     """Forget a memory."""
+    await parts.memory.find(request.path_params["memory_id"], caller_of(request).reader)
     if not await parts.memory.forget(request.path_params["memory_id"]):
         raise NotFound("There is no such memory.")
     return reply(Forgotten(success=True, message="The memory is gone."))
@@ -318,7 +323,9 @@ async def critiques(parts: Parts, request: Request) -> Response:
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     agent = query.text("agent")
     query.done()
-    found, total = await parts.shelf.said(Phase.CRITIQUE, seat=agent, limit=limit, offset=offset)
+    found, total = await parts.shelf.said(
+        Phase.CRITIQUE, seat=agent, limit=limit, offset=offset, reader=caller_of(request).reader
+    )
     rows = [
         CritiqueRow(
             debate_id=debate_id,

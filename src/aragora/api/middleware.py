@@ -1,7 +1,8 @@
 """What happens around every request: identity, guard, errors, headers, counting. Plain ASGI. May import its siblings."""
 
 import re
-from time import perf_counter
+import secrets
+from time import perf_counter, time
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
-from aragora.errors import AragoraError, Forbidden, Invalid
+from aragora.config import loopback
+from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
+from aragora.limits import WINDOW_S, Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +29,22 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     413: "Too large",
+    422: "Not this request",
     429: "Too many requests",
     500: "Internal error",
     503: "Not available",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+TRACE = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})\Z")
+SPAN_BYTES = 8
+CORS_MAX_AGE_S = 600
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+SENDABLE = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-ID, traceparent"
+READABLE = (
+    "ETag, Location, Retry-After, Idempotency-Replayed, X-Request-ID, traceparent, RateLimit, RateLimit-Policy, "
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 UNROUTED = "other"
 HEADERS = [
@@ -50,10 +63,11 @@ class Edge:
 
     def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self._app, self._parts = app, parts
+        self._origins = frozenset(parts.settings.origins)
         hosts = {host.lower() for host in parts.settings.host_names}
         # Without a list, a server on loopback answers to loopback names only: a page elsewhere could else rebind its own
         # name to this address and be taken for one of ours.
-        local = parts.settings.api_host in LOOPBACK
+        local = loopback(parts.settings.api_host)
         self._hosts = hosts | LOOPBACK if hosts else (set(LOOPBACK) if local else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,21 +82,25 @@ class Edge:
         connection = HTTPConnection(scope)
         given = connection.headers.get("x-request-id", "")
         trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
+        own = [*HEADERS, (b"x-request-id", trace_id.encode()), *_traced(connection), *self._shown_to(connection)]
         status = 0
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = any(name == POLICY[0] for name, _ in message["headers"])
-                policy = [] if own else [POLICY]
-                message["headers"] = [*message["headers"], *HEADERS, *policy, (b"x-request-id", trace_id.encode())]
+                policy = [] if any(name == POLICY[0] for name, _ in message["headers"]) else [POLICY]
+                message["headers"] = [*message["headers"], *policy, *own, *_left(scope.get("allowance"))]
             await send(message)
 
         scope["trace_id"] = trace_id
+        structlog.contextvars.bind_contextvars(request_id=trace_id)
         try:
             self._guard(connection, safe=scope["method"] in SAFE)
-            await self._app(scope, receive, answer)
+            if self._preflight(connection, scope["method"]):
+                await _allowed()(scope, receive, answer)
+            else:
+                await self._app(scope, receive, answer)
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
@@ -106,8 +124,56 @@ class Edge:
         if self._hosts and host not in self._hosts:
             raise Invalid("This server does not answer to that host name; see ARAGORA_ALLOWED_HOSTS.", code="HOST_NOT_ALLOWED")
         origin = connection.headers.get("origin")
-        if origin is not None and not safe and _hostname(origin) not in {host, *self._hosts}:
+        if origin is None or safe or origin in self._origins:
+            return
+        if not (name := _hostname(origin)) or name not in {host, *self._hosts}:
             raise Forbidden("Pages of another origin may not do this.")
+
+    def _preflight(self, connection: HTTPConnection, method: str) -> bool:
+        """Whether a browser asks if a page of an allowed origin may ask."""
+        asks = method == "OPTIONS" and "access-control-request-method" in connection.headers
+        return asks and connection.headers.get("origin") in self._origins
+
+    def _shown_to(self, connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
+        """Whether a page of the asking origin may read the answer: only if it is on the list. There are no cookies to send."""
+        if not self._origins:
+            return []
+        origin = connection.headers.get("origin", "")
+        if origin not in self._origins:
+            return [(b"vary", b"Origin")]
+        allow = [(b"access-control-allow-origin", origin.encode()), (b"access-control-expose-headers", READABLE.encode())]
+        return [*allow, (b"vary", b"Origin")]
+
+
+def _allowed() -> Response:
+    headers = {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": SENDABLE,
+        "Access-Control-Max-Age": str(CORS_MAX_AGE_S),
+    }
+    return Response(status_code=204, headers=headers)
+
+
+def _traced(connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
+    """The trace that a request is part of, with a span of ours; nothing for one that is part of none."""
+    found = TRACE.match(connection.headers.get("traceparent", ""))
+    if found is None:
+        return []
+    return [(b"traceparent", f"00-{found[1]}-{secrets.token_hex(SPAN_BYTES)}-{found[2]}".encode())]
+
+
+def _left(allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
+    """What is left to the caller: as the drafts of the IETF say it, and as everybody did before them."""
+    if allowance is None:
+        return []
+    left, reset_s = str(allowance.left).encode(), allowance.reset_s
+    return [
+        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (allowance.kind.encode(), allowance.amount, WINDOW_S)),
+        (b"ratelimit", b'"%s";r=%s;t=%d' % (allowance.kind.encode(), left, reset_s)),
+        (b"x-ratelimit-limit", str(allowance.amount).encode()),
+        (b"x-ratelimit-remaining", left),
+        (b"x-ratelimit-reset", str(int(time()) + reset_s).encode()),
+    ]
 
 
 def _hostname(url: str) -> str:
@@ -126,6 +192,8 @@ def problem(error: Exception, trace_id: str) -> Response:
         if error.retry_after_s is not None:
             body.retry_after = max(1, round(error.retry_after_s))
             headers["Retry-After"] = str(body.retry_after)
+        if isinstance(error, Unauthenticated):
+            headers["WWW-Authenticate"] = "Bearer"
         if isinstance(error, Invalid):
             body.errors = [Fault(field=flaw.field, message=flaw.message) for flaw in error.flaws]
     elif isinstance(error, HTTPException):

@@ -20,7 +20,7 @@ from aragora.api.share import page
 from aragora.debate.consensus import RULES
 from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.debate.stops import REASONS
-from aragora.errors import NotFound
+from aragora.errors import NotFound, Unauthenticated
 from aragora.web.assets import HTML, Assets, load
 from aragora.web.words import EXAMPLES, FAULTS, OUTCOMES, PHASES
 
@@ -60,8 +60,12 @@ class _Pages:
         """A debate, readable as it comes; the app takes over where there is JavaScript."""
         debate_id = request.path_params["id"]
         try:
+            # A page is asked for without a token: it is there for what everybody may read, and for whoever has a link. What needs
+            # a login, the app fetches with it; whether there is such a debate, the page does not tell.
+            nobody, link = self.parts.accounts.nobody(""), request.query_params.get("share", "")
+            await self.parts.accounts.admit(nobody, debate_id, link=link)
             record = await self.parts.store.debate(debate_id)
-        except NotFound:
+        except (NotFound, Unauthenticated):
             gone = self.assets.shell(title=GONE, main="<h1>No such debate</h1>", config=self.config)
             return self._page(request, gone, HTTPStatus.NOT_FOUND)
         etag = f'"{record.id}-{record.last_seq}-{self.assets.digest}"'

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from aragora.api import Parts
 from aragora.api.answers import JSON, Done, ListOf, MessageRow, listing, reply
 from aragora.api.bodies import ANONYMOUS, REASON_CHARS_MAX, VOTER_CHARS_MAX, Check, parse, read_body
+from aragora.api.callers import voter_of
 from aragora.debate.model import Ballot, Message, Phase, Status
 from aragora.debate.prompts import is_number
 from aragora.errors import Conflict, Invalid
@@ -90,6 +91,7 @@ async def suggest(parts: Parts, request: Request) -> Response:
     if body.type != "suggestion":
         check.wrong("type", "must be suggestion; votes go to POST /api/debates/{id}/vote")
     check.done()
+    person = voter_of(request, person)
     recorded = await parts.engine.people.suggest(debate_id, person, content)
     record = await parts.store.debate(debate_id)
     answer = Suggested(

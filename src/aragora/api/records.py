@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, ListOf, RankingRow, listing, ranking_of, reply
+from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.debate.ranking import START
 from aragora.errors import Invalid, NotFound
 from aragora.people import held_by_person
 from aragora.store.matches import Opponent, Played
-from aragora.store.records import Standing
+from aragora.store.records import Reader, Standing
 
 AGENTS_MAX = 1000
 NAME_CHARS_MAX = 200
@@ -191,10 +192,10 @@ async def _stats(parts: Parts, rows: Sequence[RankingRow]) -> RankingStats:
     )
 
 
-async def view(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def view(parts: Parts, request: Request) -> Response:
     """The ranking, its figures and the newest matches."""
     rows = await _ranked(parts)
-    found = [_match(each) for each in await parts.matches.recent(limit=RECENT, offset=0)]
+    found = [_match(each) for each in await parts.matches.recent(limit=RECENT, offset=0, reader=caller_of(request).reader)]
     return reply(LeaderboardView(rankings=rows[:100], matches=found, stats=await _stats(parts, rows)))
 
 
@@ -210,6 +211,7 @@ async def profile(parts: Parts, request: Request) -> Response:
     row = await _row(parts, name)
     rated = [each for each in await _ranked(parts) if each.agent == name]
     met = await parts.matches.opponents(name, limit=RECENT)
+    recent = await parts.matches.of(name, limit=RECENT, offset=0, reader=caller_of(request).reader)
     answer = Profile(
         name=name,
         agent=name,
@@ -224,7 +226,7 @@ async def profile(parts: Parts, request: Request) -> Response:
         losses=row.losses,
         draws=row.draws,
         win_rate=row.win_rate,
-        recent_matches=[_match(each) for each in await parts.matches.of(name, limit=RECENT, offset=0)],
+        recent_matches=[_match(each) for each in recent],
         opponents=[_opponent(each) for each in met],
     )
     return reply(answer)
@@ -251,8 +253,9 @@ async def history(parts: Parts, request: Request) -> Response:
     name, query = await _agent(parts, request.path_params["name"]), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    rows = [_match(each) for each in await parts.matches.of(name, limit=limit, offset=offset)]
-    total = await parts.matches.total(name)
+    reader = caller_of(request).reader
+    rows = [_match(each) for each in await parts.matches.of(name, limit=limit, offset=offset, reader=reader)]
+    total = await parts.matches.total(name, reader=reader)
     body = listing(rows, "history", "debates", "matches", total=total, limit=limit, offset=offset, agent=name)
     return Response(body, media_type=JSON)
 
@@ -268,7 +271,8 @@ async def opponents(parts: Parts, request: Request) -> Response:
 async def head_to_head(parts: Parts, request: Request) -> Response:
     """Two agents against each other."""
     first = await _agent(parts, request.path_params["name"])
-    return reply(await _met(parts, first, await _agent(parts, request.path_params["other"])))
+    second = await _agent(parts, request.path_params["other"])
+    return reply(await _met(parts, first, second, caller_of(request).reader))
 
 
 async def compare(parts: Parts, request: Request) -> Response:
@@ -281,7 +285,8 @@ async def compare(parts: Parts, request: Request) -> Response:
     query.done()
     names = [await _agent(parts, name) for name in given]
     one, two = [await _row(parts, name) for name in names]
-    answer = Comparison(agent1=one, agent2=two, agents=[one, two], head_to_head=await _met(parts, names[0], names[1]))
+    met = await _met(parts, names[0], names[1], caller_of(request).reader)
+    answer = Comparison(agent1=one, agent2=two, agents=[one, two], head_to_head=met)
     return reply(answer)
 
 
@@ -290,21 +295,23 @@ async def matches(parts: Parts, request: Request) -> Response:
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    rows = [_match(each) for each in await parts.matches.recent(limit=limit, offset=offset)]
-    body = listing(rows, "matches", total=await parts.matches.total(), limit=limit, offset=offset)
+    reader = caller_of(request).reader
+    rows = [_match(each) for each in await parts.matches.recent(limit=limit, offset=offset, reader=reader)]
+    body = listing(rows, "matches", total=await parts.matches.total(reader=reader), limit=limit, offset=offset)
     return Response(body, media_type=JSON)
 
 
 async def match(parts: Parts, request: Request) -> Response:
     """One match."""
     debate_id, _, place = request.path_params["match_id"].rpartition("-")
-    found = await parts.matches.one(debate_id, int(place)) if place.isascii() and place.isdigit() and len(place) < 7 else []  # noqa: PLR2004 - digits of a place
+    known = place.isascii() and place.isdigit() and len(place) < 7  # noqa: PLR2004 - digits of a place
+    found = await parts.matches.one(debate_id, int(place), caller_of(request).reader) if known else []
     if not found:
         raise NotFound("There is no such match.")
     return reply(_match(found[0]))
 
 
-async def _met(parts: Parts, name: str, other: str) -> HeadToHead:
+async def _met(parts: Parts, name: str, other: str, reader: Reader | None) -> HeadToHead:
     found = [each for each in await parts.matches.opponents(name, limit=AGENTS_MAX) if each.agent == other]
     met = found[0] if found else Opponent(agent=other, matches=0, score=0.0, wins=0, losses=0)
     return HeadToHead(
@@ -317,7 +324,7 @@ async def _met(parts: Parts, name: str, other: str) -> HeadToHead:
         opponent_wins=met.losses,
         draws=met.matches - met.wins - met.losses,
         win_rate=round(met.score / met.matches, 4) if met.matches else None,
-        recent=[_match(each) for each in await parts.matches.between(name, other, limit=RECENT)],
+        recent=[_match(each) for each in await parts.matches.between(name, other, limit=RECENT, reader=reader)],
     )
 
 

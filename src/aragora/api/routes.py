@@ -45,11 +45,14 @@ from aragora.api.answers import (
 )
 from aragora.api.bodies import Cancel, CastVote, CreateDebate
 from aragora.api.debate_rows import STATUS
+from aragora.api.door import Door, Entrance
+from aragora.api.identity_rows import ROWS as IDENTITY
 from aragora.api.middleware import Edge
 from aragora.api.openapi import document
 from aragora.api.router import Match, Paths
 from aragora.api.rows import LIMIT, OFFSET, get, post
-from aragora.limits import Proxies
+from aragora.api.transfer import sent
+from aragora.auth import READ, Access
 
 PAGES = (
     Param(name="limit", about="Rows wanted.", low=1, high=200),
@@ -60,7 +63,15 @@ AFTER = Param(name="after", about="The number of the last event seen.", low=0, h
 SINCE = Param(name="since", about="Another name for `after`.", low=0, high=2**63 - 1)
 
 API: tuple[Endpoint, ...] = (
-    Endpoint(method="GET", path="/health", handler=health.health, summary="Is the server well?", answer=Health, limit="none"),
+    Endpoint(
+        method="GET",
+        path="/health",
+        handler=health.health,
+        summary="Is the server well?",
+        answer=Health,
+        limit="none",
+        access=Access.ANYONE,
+    ),
     get("/health/detailed", health.detailed, "What is the server doing?", health.Detailed, errors=()),
     get("/health/database", health.health, "Does the database answer?", Health, errors=()),
     get("/health/slow-debates", health.slow, "Debates that run for long.", DebateList, errors=()),
@@ -75,6 +86,7 @@ API: tuple[Endpoint, ...] = (
         body=CreateDebate,
         errors=(400, 413, 503),
         limit="debates",
+        heals=True,
     ),
     Endpoint(
         method="GET",
@@ -93,8 +105,18 @@ API: tuple[Endpoint, ...] = (
         answer=Estimated,
         body=CreateDebate,
         errors=(400, 413),
+        scope=READ,
+        again=True,
     ),
-    Endpoint(method="GET", path="/debates/{id}", handler=debates.show, summary="Read a debate.", answer=Debate, errors=(404,)),
+    Endpoint(
+        method="GET",
+        path="/debates/{id}",
+        handler=debates.show,
+        summary="Read a debate.",
+        answer=Debate,
+        errors=(404,),
+        access=Access.READER,
+    ),
     Endpoint(
         method="GET",
         path="/debates/{id}/messages",
@@ -103,6 +125,7 @@ API: tuple[Endpoint, ...] = (
         answer=MessageList,
         params=PAGES,
         errors=(400, 404),
+        access=Access.READER,
     ),
     Endpoint(
         method="GET",
@@ -112,6 +135,7 @@ API: tuple[Endpoint, ...] = (
         answer=VoteList,
         params=PAGES,
         errors=(400, 404),
+        access=Access.READER,
     ),
     Endpoint(
         method="GET",
@@ -121,6 +145,7 @@ API: tuple[Endpoint, ...] = (
         answer=EventList,
         params=(replace(LIMIT, high=1000), AFTER, SINCE),
         errors=(400, 404),
+        access=Access.READER,
     ),
     Endpoint(
         method="GET",
@@ -131,6 +156,7 @@ API: tuple[Endpoint, ...] = (
         params=(AFTER,),
         errors=(400, 404),
         also=(204,),
+        access=Access.READER,
     ),
     Endpoint(
         method="POST",
@@ -142,6 +168,8 @@ API: tuple[Endpoint, ...] = (
         body=CastVote,
         also=(200,),
         errors=(400, 404, 409, 413, 503),
+        access=Access.READER,
+        again=True,
     ),
     Endpoint(
         method="POST",
@@ -151,6 +179,8 @@ API: tuple[Endpoint, ...] = (
         answer=Done,
         errors=(404, 409, 503),
         limit="debates",
+        access=Access.OWNER,
+        again=True,
     ),
     Endpoint(
         method="POST",
@@ -161,6 +191,8 @@ API: tuple[Endpoint, ...] = (
         body=Cancel,
         body_needed=False,
         errors=(400, 404, 409, 413, 503),
+        access=Access.OWNER,
+        again=True,
     ),
     Endpoint(
         method="GET",
@@ -183,10 +215,19 @@ API: tuple[Endpoint, ...] = (
     *debate_rows.ROWS,
     *agent_rows.ROWS,
     *hooks.ROWS,
+    *IDENTITY,
 )
 
 ROOT: tuple[Endpoint, ...] = (
-    Endpoint(method="GET", path="/livez", handler=health.live, summary="Does the event loop turn?", answer=Health, limit="none"),
+    Endpoint(
+        method="GET",
+        path="/livez",
+        handler=health.live,
+        summary="Does the event loop turn?",
+        answer=Health,
+        limit="none",
+        access=Access.ANYONE,
+    ),
     Endpoint(
         method="GET",
         path="/readyz",
@@ -195,6 +236,7 @@ ROOT: tuple[Endpoint, ...] = (
         answer=Health,
         also=(503,),
         limit="none",
+        access=Access.ANYONE,
     ),
     Endpoint(
         method="GET",
@@ -203,6 +245,7 @@ ROOT: tuple[Endpoint, ...] = (
         summary="Metrics for Prometheus.",
         answer="text/plain",
         limit="none",
+        access=Access.ANYONE,
     ),
     replace(
         post("/v1/chat/completions", completions.complete, "Hold a debate as a chat completion.", completions.ChatCompletion),
@@ -214,7 +257,7 @@ ROOT: tuple[Endpoint, ...] = (
     get("/v1/models", completions.models, "The presets, as models.", completions.ModelList, errors=()),
     get("/v1/models/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
     get("/v1/models/aragora/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
-    replace(post("/mcp", mcp.serve, "One message of an MCP host.", mcp.RpcAnswer, body=mcp.Message), also=(202,)),
+    replace(post("/mcp", mcp.serve, "One message of an MCP host.", mcp.RpcAnswer, body=mcp.Message), also=(202,), scope=READ),
 )
 
 
@@ -223,35 +266,17 @@ def endpoints() -> tuple[Endpoint, ...]:
     return ROOT + tuple(replace(endpoint, path=prefix + endpoint.path) for prefix in ("/api", "/api/v1") for endpoint in API)
 
 
-class _Answer:
-    """An endpoint as an ASGI application."""
-
-    def __init__(self, endpoint: Endpoint, parts: Parts, proxies: Proxies) -> None:
-        self._endpoint, self._parts, self._proxies = endpoint, parts, proxies
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["endpoint_path"] = self._endpoint.path
-        request = Request(scope, receive)
-        if self._endpoint.limit != "none":
-            peer = request.client.host if request.client else ""
-            caller = scope["caller"] = self._proxies.caller(peer, request.headers.get("x-forwarded-for", ""))
-            await self._parts.limits.check(self._endpoint.limit, caller)
-        response = await self._endpoint.handler(self._parts, request)
-        await response(scope, receive, send)
-
-
 def build(parts: Parts) -> ASGIApp:
     """The whole application: the same on both ports."""
-    proxies = Proxies(parts.settings.trusted_networks)
+    entrance = Entrance(parts)
     paths: Paths[ASGIApp] = Paths()
     served = endpoints()
     for endpoint in served:
-        paths.add(endpoint.method, endpoint.path, _Answer(endpoint, parts, proxies))
+        paths.add(endpoint.method, endpoint.path, Door(endpoint, entrance))
+    described = document(served, parts.accounts.mode)
 
-    described = document(served)
-
-    async def openapi(_: Request) -> Response:
-        return Response(described, media_type="application/json")
+    async def openapi(request: Request) -> Response:
+        return sent(request, Response(described, media_type="application/json"), parts.cache, tagged=True)
 
     watched = asyncapi.document()
 
@@ -259,7 +284,7 @@ def build(parts: Parts) -> ASGIApp:
         return Response(watched, media_type="application/json")
 
     async def follow(socket: WebSocket) -> None:
-        await sockets.serve(parts, socket)
+        await sockets.serve(parts, socket, entrance.identify_socket)
 
     table: list[BaseRoute] = [Route("/openapi.json", openapi), Route("/asyncapi.json", events), WebSocketRoute("/ws", follow)]
     table += pages.routes(parts, served)

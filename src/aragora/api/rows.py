@@ -1,6 +1,11 @@
-"""How rows of the route table are written: short forms, and the parameters that many rows share. Imports the package only."""
+"""How rows of the route table are written: short forms, and the parameters that many rows share. Imports the package and auth.
+
+A row with a debate in its path is for whoever may read the debate when it reads, and for the owner when it changes something;
+one that is neither says so with `replace`.
+"""
 
 from aragora.api import Endpoint, Handler, Param
+from aragora.auth import Access
 
 MANY = 10_000
 LIMIT = Param(name="limit", about="Rows wanted.", low=1, high=100)
@@ -14,7 +19,14 @@ def get(
     """A row that reads; one with a named part may find nothing under it."""
     missing = (404,) if "{" in path else ()
     return Endpoint(
-        method="GET", path=path, handler=handler, summary=summary, answer=answer, params=params, errors=(*errors, *missing)
+        method="GET",
+        path=path,
+        handler=handler,
+        summary=summary,
+        answer=answer,
+        params=params,
+        errors=(*errors, *missing),
+        access=Access.READER if "{id}" in path else Access.CALLER,
     )
 
 
@@ -43,4 +55,6 @@ def post(
         body_needed=body_needed,
         errors=(*missing, *((413,) if body else ()), 503, *errors),
         limit=limit,
+        access=Access.OWNER if "{id}" in path else Access.CALLER,
+        heals=limit == "debates",
     )

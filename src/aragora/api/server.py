@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 # How long a client that was told to go may take to read its close frame before it is cut off.
 LAST_WORDS_S = 5.0
 DROP = "aragora.drop"
+GONE = "aragora.gone"
 
 
 class Http(HttpToolsProtocol):
@@ -39,6 +40,11 @@ class Http(HttpToolsProtocol):
         super().on_message_begin()
         if self._deadline is None:
             self._arm()
+
+    def on_headers_complete(self) -> None:
+        """Offer the application a look at whether anybody is still there to be answered."""
+        self.scope.setdefault("extensions", {})[GONE] = {"gone": self.transport.is_closing}
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request is here, body and all; how long the answer takes is not the client's doing."""

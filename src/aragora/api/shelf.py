@@ -9,11 +9,12 @@ from starlette.responses import Response
 from aragora.api import Parts
 from aragora.api.answers import JSON, Debate, DebateRow, Done, ListOf, debate_of, listing, reply, row_of
 from aragora.api.bodies import Check, parse, read_body
+from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.api.words import STATUSES
 from aragora.debate.model import ENDED, Status
 from aragora.errors import Conflict
-from aragora.store.records import Summary
+from aragora.store.records import Reader, Summary
 
 TITLE_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX, METADATA_BYTES_MAX = 200, 50, 20, 16_384
 QUERY_CHARS_MAX = 500
@@ -127,7 +128,9 @@ class Found(msgspec.Struct, kw_only=True):
 
 async def by_slug(parts: Parts, request: Request) -> Response:
     """A debate by the readable name that its topic gave it."""
-    record = await parts.store.debate(await parts.shelf.by_slug(request.path_params["slug"]))
+    debate_id = await parts.shelf.by_slug(request.path_params["slug"])
+    await parts.accounts.admit(caller_of(request), debate_id)
+    record = await parts.store.debate(debate_id)
     return reply(debate_of(record))
 
 
@@ -188,8 +191,9 @@ async def archive(parts: Parts, request: Request) -> Response:
 
 async def archive_many(parts: Parts, request: Request) -> Response:
     """Put ended debates into the archive; those that have not ended, or are not there, are named as skipped."""
-    ids = await _ids(parts, request)
-    done = [debate_id for debate_id in ids if await parts.shelf.archive(debate_id, at=parts.now())]
+    ids, caller = await _ids(parts, request), caller_of(request)
+    mine = [debate_id for debate_id in ids if await parts.accounts.admits(caller, debate_id, change=True)]
+    done = [debate_id for debate_id in mine if await parts.shelf.archive(debate_id, at=parts.now())]
     for debate_id in done:
         parts.cache.drop(debate_id)
     return reply(Archived(success=True, archived=done, skipped=[each for each in ids if each not in done]))
@@ -200,13 +204,16 @@ async def archived(parts: Parts, request: Request) -> Response:
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    found, total = await parts.shelf.archived(limit=limit, offset=offset)
+    found, total = await parts.shelf.archived(limit=limit, offset=offset, reader=caller_of(request).reader)
     return _listed(found, total=total, limit=limit, offset=offset)
 
 
 async def compare(parts: Parts, request: Request) -> Response:
     """Several debates side by side."""
-    debates = [debate_of(await parts.store.debate(debate_id)) for debate_id in await _ids(parts, request)]
+    ids = await _ids(parts, request)
+    for debate_id in ids:
+        await parts.accounts.admit(caller_of(request), debate_id)
+    debates = [debate_of(await parts.store.debate(debate_id)) for debate_id in ids]
     outcomes: dict[str, int] = {}
     for debate in debates:
         outcomes[debate.outcome or debate.status] = outcomes.get(debate.outcome or debate.status, 0) + 1
@@ -228,8 +235,10 @@ async def active(parts: Parts, request: Request) -> Response:
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
-    found = await parts.store.debates(limit=limit, offset=offset, statuses=(Status.ACTIVE,))
-    return _listed(found, total=await parts.store.total((Status.ACTIVE,)), limit=limit, offset=offset)
+    reader = caller_of(request).reader
+    found = await parts.store.debates(limit=limit, offset=offset, statuses=(Status.ACTIVE,), reader=reader)
+    total = await parts.store.total((Status.ACTIVE,), reader=reader)
+    return _listed(found, total=total, limit=limit, offset=offset)
 
 
 async def search(parts: Parts, request: Request) -> Response:
@@ -238,7 +247,7 @@ async def search(parts: Parts, request: Request) -> Response:
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
     words = query.text("query") or query.text("q")
-    return await _search(parts, words, query.text("status"), limit, offset)
+    return await _search(parts, words, query.text("status"), limit, offset, caller_of(request).reader)
 
 
 async def search_for(parts: Parts, request: Request) -> Response:
@@ -248,16 +257,16 @@ async def search_for(parts: Parts, request: Request) -> Response:
     check.whole("limit", body.limit, low=1, high=100)
     check.whole("offset", body.offset, low=0, high=10_000)
     check.done()
-    return await _search(parts, body.query, body.status or "", body.limit, body.offset)
+    return await _search(parts, body.query, body.status or "", body.limit, body.offset, caller_of(request).reader)
 
 
-async def _search(parts: Parts, words: str, status: str, limit: int, offset: int) -> Response:
+async def _search(parts: Parts, words: str, status: str, limit: int, offset: int, reader: Reader | None) -> Response:
     check, statuses = Check(), STATUSES.get(status, ())
     words = check.text("query", words, chars_max=QUERY_CHARS_MAX, needed=True)
     if status and not statuses:
         check.wrong("status", f"must be one of {', '.join(STATUSES)}")
     check.done()
-    found, total = await parts.shelf.search(words, statuses=statuses, limit=limit, offset=offset)
+    found, total = await parts.shelf.search(words, statuses=statuses, limit=limit, offset=offset, reader=reader)
     rows = [row_of(row) for row in found]
     body = listing(rows, "results", "debates", total=total, limit=limit, offset=offset, query=words)
     return Response(body, media_type=JSON)
@@ -268,12 +277,14 @@ def _listed(found: Sequence[Summary], *, total: int, limit: int, offset: int) ->
     return Response(listing(rows, "debates", total=total, limit=limit, offset=offset), media_type=JSON)
 
 
-async def statistics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
-    """How many debates there are, by status."""
-    kept = parts.cache.get(STATISTICS)
+async def statistics(parts: Parts, request: Request) -> Response:
+    """How many debates there are that the caller may see, by status."""
+    reader = caller_of(request).reader
+    key = STATISTICS if reader is None else f"{STATISTICS}/{reader.user_id}"
+    kept = parts.cache.get(key)
     if kept is None:
-        counts = {str(status): await parts.store.total((status,)) for status in Status}
-        total = await parts.store.total()
+        counts = {str(status): await parts.store.total((status,), reader=reader) for status in Status}
+        total = await parts.store.total(reader=reader)
         answer = Statistics(
             total=total,
             total_debates=total,
@@ -285,11 +296,11 @@ async def statistics(parts: Parts, request: Request) -> Response:  # noqa: ARG00
             queued=parts.engine.queued,
         )
         kept = msgspec.json.encode(answer)
-        parts.cache.put(STATISTICS, kept, ttl_s=min(STATISTICS_TTL_S, parts.settings.cache_ttl_fast))
+        parts.cache.put(key, kept, ttl_s=min(STATISTICS_TTL_S, parts.settings.cache_ttl_fast))
     return Response(kept, media_type=JSON)
 
 
-async def queue(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def queue(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
     """How many debates run and wait in this process."""
     engine = parts.engine
     answer = Queue(

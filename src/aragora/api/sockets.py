@@ -5,6 +5,7 @@ own pace. A client that does not read is closed with 4008 and resumes from the l
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -12,14 +13,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aragora import __version__
 from aragora.api import Parts
+from aragora.api.passes import Pass
 from aragora.api.server import DROP
-from aragora.errors import AragoraError, Invalid, NotFound
+from aragora.auth import READ, Access, Caller, require
+from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Unauthenticated
 
+CLOSE_UNKNOWN = 4001
 CLOSE_FORBIDDEN = 4003
 CLOSE_SLOW = 4008
 CLOSE_RATE = 4029
 # A client sends a handful of messages in its life; more than this within a second is not a client.
 MESSAGES_PER_S_MAX = 50
+TOKEN_PROTOCOL = "access_token."  # noqa: S105 - what comes before one
 SEQ_MAX = 2**63 - 1
 
 
@@ -37,10 +42,24 @@ class _Slow(Exception):
     """The client does not read."""
 
 
-async def serve(parts: Parts, socket: WebSocket) -> None:
-    """Serve one client until it leaves, the server stops or it turns out not to read."""
-    await socket.accept()
-    connection = _Connection(parts, socket)
+class _Over(Exception):
+    """The client's token is no longer valid."""
+
+
+async def serve(parts: Parts, socket: WebSocket, identify: Callable[[WebSocket], Awaitable[Caller]]) -> None:
+    """Serve one client until it leaves, the server stops or it turns out not to read, or not to be who it was."""
+    await socket.accept(subprotocol=_spoken(socket.scope.get("subprotocols", [])))
+    try:
+        caller = await identify(socket)
+        # With a share link a debate may be watched by anybody; which one, is looked at when it is asked for.
+        if caller.user_id or not socket.query_params.get("share"):
+            require(caller, Access.CALLER, READ)
+    except AragoraError as error:
+        code = CLOSE_FORBIDDEN if isinstance(error, Forbidden) else CLOSE_UNKNOWN
+        await _Connection(parts, socket, parts.accounts.nobody("")).fail(error)
+        await socket.close(code, "not allowed" if code == CLOSE_FORBIDDEN else "log in first")
+        return
+    connection = _Connection(parts, socket, caller)
     try:
         async with asyncio.TaskGroup() as tasks:
             await connection.run(tasks)
@@ -48,13 +67,22 @@ async def serve(parts: Parts, socket: WebSocket) -> None:
         pass
     except* _Slow:
         connection.drop(CLOSE_SLOW, "reading too slowly; resume with after=<last seq>")
+    except* _Over:
+        connection.drop(CLOSE_UNKNOWN, "the token is no longer valid")
+
+
+def _spoken(offered: list[str]) -> str | None:
+    """The protocol to agree on. A browser that sends its token as one takes an answer only if it names one of its offers."""
+    plain = [name for name in offered if not name.startswith(TOKEN_PROTOCOL)]
+    return next(iter(plain or offered), None)
 
 
 class _Connection:
     """One client and the debates that it follows."""
 
-    def __init__(self, parts: Parts, socket: WebSocket) -> None:
-        self._parts, self._socket = parts, socket
+    def __init__(self, parts: Parts, socket: WebSocket, caller: Caller) -> None:
+        self._parts, self._socket, self._caller = parts, socket, caller
+        self._link = socket.query_params.get("share", "")
         self._following: dict[str, asyncio.Task[None]] = {}
         self._timeout_s = parts.settings.ws_send_timeout_s
 
@@ -66,6 +94,7 @@ class _Connection:
             after = query.get("after", "0")
             await self._obey(tasks, _Said(type="subscribe", debate_id=debate_id, after=int(after) if _digits(after) else 0))
         loop, second, heard = asyncio.get_running_loop(), 0.0, 0
+        watch = tasks.create_task(self._watch())
         try:
             while True:
                 text = await self._receive()
@@ -77,8 +106,14 @@ class _Connection:
                     return
                 await self._take(tasks, text)
         finally:
-            for task in self._following.values():
+            for task in (watch, *self._following.values()):
                 task.cancel()
+
+    async def _watch(self) -> None:
+        """End the connection when its token is no longer valid."""
+        with Pass(self._parts, self._caller).heard() as right:
+            await right.over()
+        raise _Over
 
     async def _receive(self) -> str | bytes:
         message = await self._socket.receive()
@@ -112,6 +147,7 @@ class _Connection:
     async def _subscribe(self, tasks: asyncio.TaskGroup, said: _Said) -> None:
         after = said.after if said.after is not None else (said.replay_from_seq or 1) - 1
         try:
+            await self._parts.accounts.admit(self._caller, said.debate_id, link=self._link)
             record = await self._parts.store.debate(said.debate_id)
             if len(self._following) >= self._parts.settings.ws_max_subscriptions:
                 raise Invalid("This connection follows as many debates as it may.")
@@ -126,11 +162,17 @@ class _Connection:
 
     async def _follow(self, debate_id: str, after: int) -> None:
         """Send a debate's events as fast as this client reads them."""
+        right = Pass(self._parts, self._caller, debate_id=debate_id, link=self._link)
         try:
-            async with aclosing(self._parts.feed.follow(debate_id, after)) as frames:
-                async for frame in frames:
-                    await self._send(frame.text)
-        except NotFound as error:
+            with right.heard():
+                async with aclosing(self._parts.feed.follow(debate_id, after)) as frames:
+                    async for frame in frames:
+                        if right.due:
+                            await right.look()
+                        await self._send(frame.text)
+        except (NotFound, Unauthenticated) as error:
+            if isinstance(error, Unauthenticated) and self._caller.credential_id:
+                raise _Over from None
             await self.fail(error)
         if self._following.get(debate_id) is asyncio.current_task():
             del self._following[debate_id]

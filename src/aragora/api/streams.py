@@ -7,7 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from aragora.api import Parts
+from aragora.api.callers import caller_of
+from aragora.api.passes import Pass
 from aragora.api.query import Query
+from aragora.errors import NotFound, Unauthenticated
 
 # Proxies close a connection that says nothing; a comment line is ignored by every client.
 BEAT_S = 15.0
@@ -24,14 +27,20 @@ async def stream(parts: Parts, request: Request) -> Response:
     query.done()
     debate_id = request.path_params["id"]
     record = await parts.store.debate(debate_id)
+    right = Pass(parts, caller_of(request), debate_id=debate_id, link=query.text("share"))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if record.ended_at is not None and after >= record.last_seq:
         return Response(status_code=204)  # tells EventSource not to reconnect for ever
-    return StreamingResponse(_frames(parts, debate_id, after), headers=headers, media_type="text/event-stream")
+    return StreamingResponse(_frames(parts, debate_id, after, right), headers=headers, media_type="text/event-stream")
 
 
-async def _frames(parts: Parts, debate_id: str, after: int) -> AsyncIterator[str]:
-    async with aclosing(parts.feed.follow(debate_id, after, beat_s=BEAT_S)) as frames:
-        async for frame in frames:
-            mark = f"id: {frame.seq}\n" if frame.seq else ""
-            yield f"{mark}data: {frame.text}\n\n" if frame.text else BEAT
+async def _frames(parts: Parts, debate_id: str, after: int, right: Pass) -> AsyncIterator[str]:
+    with right.heard():
+        async with aclosing(parts.feed.follow(debate_id, after, beat_s=BEAT_S)) as frames:
+            async for frame in frames:
+                try:
+                    await right.look()
+                except (NotFound, Unauthenticated):
+                    return  # the client comes back, and is told why at the door
+                mark = f"id: {frame.seq}\n" if frame.seq else ""
+                yield f"{mark}data: {frame.text}\n\n" if frame.text else BEAT

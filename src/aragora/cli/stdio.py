@@ -4,10 +4,10 @@ import asyncio
 import sys
 
 from aragora import app
+from aragora.api.callers import OPERATOR
 from aragora.api.mcp import Host
 from aragora.config import Loaded
 
-LOCAL = "stdio"
 LINE_BYTES_MAX = 4_194_304
 
 
@@ -16,7 +16,7 @@ async def serve(loaded: Loaded) -> None:
     async with app.open_parts(loaded) as parts, asyncio.TaskGroup() as tasks:
         tasks.create_task(parts.engine.run())
         try:
-            await _answer_all(Host(parts, LOCAL))
+            await _answer_all(Host(parts, OPERATOR))
         finally:
             parts.engine.abort()
 

@@ -9,6 +9,8 @@ import msgspec
 
 from aragora.errors import NotFound
 from aragora.store import Database, Row, Statement, Value
+from aragora.store.records import Reader
+from aragora.store.seen import owned
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 # The events that can be told.
@@ -17,10 +19,14 @@ TOLD = ("round_complete", "debate_end")
 DELIVER = """
 INSERT INTO deliveries (id, webhook_id, debate_id, seq, type, state, attempts, next_at, answer, created_at)
 SELECT w.id || '-' || :id || '-' || CAST(:seq AS TEXT), w.id, :id, :seq, :type, 'waiting', 0, :at, '', :at
-FROM webhooks w WHERE w.events LIKE :wanted
+FROM webhooks w JOIN debates d ON d.id = :id
+WHERE w.events LIKE :wanted AND (d.visibility = 'public' OR d.owner_id = w.owner_id)
 """
-ADD = "INSERT INTO webhooks (id, url, secret, events, created_at) VALUES (:id, :url, :secret, :events, :at) RETURNING 1 AS seq"
-HOOKS = "SELECT id, url, secret, events, created_at FROM webhooks"
+ADD = """
+INSERT INTO webhooks (id, url, secret, events, created_at, owner_id) VALUES (:id, :url, :secret, :events, :at, :owner_id)
+RETURNING 1 AS seq
+"""
+HOOKS = "SELECT id, url, secret, events, created_at FROM webhooks WHERE 1 = 1"
 # The first statement only locks the row: what refers to it has to go first.
 LOCK = "UPDATE webhooks SET url = url WHERE id = :id RETURNING 1 AS seq"
 DELETE_DELIVERIES = "DELETE FROM deliveries WHERE webhook_id = :id"
@@ -74,19 +80,22 @@ class Hooks:
         """Use an open database."""
         self._db = database
 
-    async def add(self, hook: Hook) -> None:
+    async def add(self, hook: Hook, owner_id: str | None) -> None:
         """Tell somebody of events from now on."""
         values: dict[str, Value] = {"id": hook.id, "url": hook.url, "secret": hook.secret, "at": hook.created_at}
+        values["owner_id"] = owner_id
         values["events"] = msgspec.json.encode(hook.events).decode()
         await self._db.write([Statement(ADD, values)])
 
-    async def all(self) -> list[Hook]:
-        """Everybody who is told."""
-        return [_hook(row) for row in await self._db.read(HOOKS + " ORDER BY created_at, id", {})]
+    async def all(self, reader: Reader | None = None) -> list[Hook]:
+        """Everybody who is told, as far as the reader has asked for it."""
+        params: dict[str, Value] = {}
+        return [_hook(row) for row in await self._db.read(HOOKS + owned(reader, params) + " ORDER BY created_at, id", params)]
 
-    async def one(self, hook_id: str) -> Hook:
+    async def one(self, hook_id: str, reader: Reader | None = None) -> Hook:
         """One of them; raises NotFound."""
-        rows = await self._db.read(HOOKS + " WHERE id = :id", {"id": hook_id})
+        params: dict[str, Value] = {"id": hook_id}
+        rows = await self._db.read(HOOKS + " AND id = :id" + owned(reader, params), params)
         if not rows:
             raise NotFound("There is no such webhook.")
         return _hook(rows[0])

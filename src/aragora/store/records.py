@@ -1,9 +1,25 @@
 """Rows as values: what the store hands out. Imports `debate` only."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from aragora.debate.events import TurnAsked
 from aragora.debate.model import Brief, Message, Outcome, Status
+
+
+class Visibility(StrEnum):
+    """Who may read a debate beside its owner."""
+
+    PRIVATE = "private"
+    SHARED = "shared"  # whoever has a share link
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """On whose behalf debates are listed; `user_id` is empty for somebody unknown."""
+
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,8 @@ class Filing:
     origin: str | None = None
     origin_id: str | None = None
     batch_id: str | None = None
+    owner_id: str | None = None
+    visibility: Visibility = Visibility.PUBLIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ import msgspec
 from aragora.debate.model import Status
 from aragora.errors import NotFound
 from aragora.store import Database, Row, Statement, Value
-from aragora.store.records import Batch, Spoken, Summary
+from aragora.store.listing import NEWEST, SUMMARIES, summary_of
+from aragora.store.records import Batch, Reader, Spoken, Summary
 from aragora.store.search import CHANGE_TEXT, DELETE_TEXT, FOUND, WITHIN_MAX, words_of
-from aragora.store.store import NEWEST, SUMMARIES, summary_of
+from aragora.store.seen import owned, seen
 
 DEBATE = "debate"
 COUNT = "SELECT COUNT(*) FROM debates WHERE 1 = 1"
@@ -24,12 +25,18 @@ WHERE id = :id RETURNING title, topic, outcome
 ARCHIVE = "UPDATE debates SET archived_at = :at WHERE id = :id AND ended_at IS NOT NULL AND archived_at IS NULL RETURNING id"
 LOCK = "UPDATE debates SET batch_id = NULL WHERE id = :id AND ended_at IS NOT NULL RETURNING last_seq AS seq"
 DELETE = "DELETE FROM debates WHERE id = :id"
-PARTS = ("events", "messages", "votes", "matches", "deliveries")
-UNCOUNT = "UPDATE counters SET n = n - 1 WHERE name = 'debates'"
+PARTS = ("events", "messages", "votes", "matches", "deliveries", "shares")
+# While the row is still there: the public ones have a count of their own.
+UNCOUNT = """
+UPDATE counters SET n = n - 1
+WHERE name = 'debates' OR (name = 'debates/public' AND EXISTS (SELECT 1 FROM debates WHERE id = :id AND visibility = 'public'))
+"""
 SPOKEN = "SELECT debate_id, seq, round, phase, seat, target, content, created_at FROM messages"
 COUNT_SPOKEN = "SELECT COUNT(*) FROM messages"
-ADD_BATCH = "INSERT INTO batches (id, n, metadata, created_at) VALUES (:id, :n, :metadata, :at) RETURNING n AS seq"
-BATCHES = "SELECT id, n, metadata, created_at FROM batches"
+ADD_BATCH = """
+INSERT INTO batches (id, n, metadata, created_at, owner_id) VALUES (:id, :n, :metadata, :at, :owner_id) RETURNING n AS seq
+"""
+BATCHES = "SELECT id, n, metadata, created_at FROM batches WHERE 1 = 1"
 IN_BATCH = "SELECT status, COUNT(*) FROM debates WHERE batch_id = :id GROUP BY status"
 
 
@@ -76,15 +83,21 @@ class Shelf:
         # What refers to a debate has to go before it, and the guard comes first: so the guard only locks its row.
         guard = Statement(LOCK, {"id": debate_id})
         parts = [Statement(f"DELETE FROM {table} WHERE debate_id = :id", {"id": debate_id}) for table in PARTS]  # noqa: S608 - our own names
-        return bool(await self._db.write([guard, *parts, text, Statement(UNCOUNT, {}), Statement(DELETE, {"id": debate_id})]))
+        return bool(
+            await self._db.write(
+                [guard, *parts, text, Statement(UNCOUNT, {"id": debate_id}), Statement(DELETE, {"id": debate_id})]
+            )
+        )
 
-    async def search(self, query: str, *, statuses: Sequence[Status], limit: int, offset: int) -> tuple[list[Summary], int]:
+    async def search(
+        self, query: str, *, statuses: Sequence[Status], limit: int, offset: int, reader: Reader | None
+    ) -> tuple[list[Summary], int]:
         """Debates whose topic, title or answer has every word of `query`, newest first; and how many there are."""
         words = words_of(self._db.dialect, query)
         if not words:
             return [], 0
         params: dict[str, Value] = {"words": words, "kind": DEBATE, "within": WITHIN_MAX}
-        where = f" AND id IN ({FOUND[self._db.dialect]})"
+        where = f" AND id IN ({FOUND[self._db.dialect]})" + seen(reader, params)
         if statuses:
             params |= {f"status{place}": status for place, status in enumerate(statuses)}
             where += " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
@@ -92,29 +105,37 @@ class Shelf:
         rows = await self._db.read(SUMMARIES + where + NEWEST, {**params, "limit": limit, "offset": offset})
         return [summary_of(row) for row in rows], _int(total[0])
 
-    async def archived(self, *, limit: int, offset: int) -> tuple[list[Summary], int]:
+    async def archived(self, *, limit: int, offset: int, reader: Reader | None) -> tuple[list[Summary], int]:
         """Debates in the archive, newest first; and how many there are."""
-        return await self._where("archived_at IS NOT NULL", {}, limit, offset)
+        return await self._where("archived_at IS NOT NULL", {}, limit, offset, reader)
 
-    async def descendants(self, debate_id: str, *, limit: int, offset: int) -> tuple[list[Summary], int]:
+    async def descendants(self, debate_id: str, *, limit: int, offset: int, reader: Reader | None) -> tuple[list[Summary], int]:
         """Debates that were made from this one; and how many there are."""
-        return await self._where("origin_id = :origin_id", {"origin_id": debate_id}, limit, offset)
+        return await self._where("origin_id = :origin_id", {"origin_id": debate_id}, limit, offset, reader)
 
-    async def of_batch(self, batch_id: str, *, limit: int) -> list[Summary]:
+    async def of_batch(self, batch_id: str, *, limit: int, reader: Reader | None) -> list[Summary]:
         """The debates of a batch."""
-        found, _ = await self._where("batch_id = :batch_id", {"batch_id": batch_id}, limit, 0)
+        found, _ = await self._where("batch_id = :batch_id", {"batch_id": batch_id}, limit, 0, reader)
         return found
 
-    async def _where(self, condition: str, params: Mapping[str, Value], limit: int, offset: int) -> tuple[list[Summary], int]:
+    async def _where(
+        self, condition: str, given: Mapping[str, Value], limit: int, offset: int, reader: Reader | None
+    ) -> tuple[list[Summary], int]:
+        params = dict(given)
+        condition += seen(reader, params)
         total = await self._db.read(f"{COUNT} AND {condition}", params)
         query = f"{SUMMARIES} AND {condition}{NEWEST}"
         rows = await self._db.read(query, {**params, "limit": limit, "offset": offset})
         return [summary_of(row) for row in rows], _int(total[0])
 
-    async def said(self, phase: str, *, seat: str, limit: int, offset: int) -> tuple[list[tuple[str, Spoken]], int]:
+    async def said(
+        self, phase: str, *, seat: str, limit: int, offset: int, reader: Reader | None
+    ) -> tuple[list[tuple[str, Spoken]], int]:
         """Messages of a phase in all debates with the id of each one's debate, newest first; and how many there are."""
         where = " WHERE phase = :phase" + (" AND seat = :seat" if seat else "")
         params: dict[str, Value] = {"phase": phase, "seat": seat}
+        if reader is not None:
+            where += f" AND debate_id IN (SELECT id FROM debates WHERE 1 = 1{seen(reader, params)})"  # noqa: S608 - constants
         total = await self._db.read(COUNT_SPOKEN + where, params)
         page: dict[str, Value] = {**params, "limit": limit, "offset": offset}
         rows = await self._db.read(
@@ -123,22 +144,26 @@ class Shelf:
         names = ("seq", "round", "phase", "seat", "target", "content", "at")
         return [(str(row[0]), msgspec.convert(dict(zip(names, row[1:], strict=True)), Spoken)) for row in rows], _int(total[0])
 
-    async def add_batch(self, batch: Batch) -> None:
+    async def add_batch(self, batch: Batch, owner_id: str | None) -> None:
         """Keep a batch."""
         values: dict[str, Value] = {"id": batch.id, "n": batch.n, "metadata": _json(batch.metadata), "at": batch.created_at}
+        values["owner_id"] = owner_id
         await self._db.write([Statement(ADD_BATCH, values)])
 
-    async def batch(self, batch_id: str) -> Batch:
-        """A batch; raises NotFound."""
-        rows = await self._db.read(BATCHES + " WHERE id = :id", {"id": batch_id})
+    async def batch(self, batch_id: str, reader: Reader | None) -> Batch:
+        """A batch of the reader's; raises NotFound."""
+        params: dict[str, Value] = {"id": batch_id}
+        rows = await self._db.read(BATCHES + " AND id = :id" + owned(reader, params), params)
         if not rows:
             raise NotFound("There is no such batch.")
         return await self._batch(rows[0])
 
-    async def batches(self, *, limit: int, offset: int) -> tuple[list[Batch], int]:
-        """Batches, newest first; and how many there are."""
-        total = await self._db.read("SELECT COUNT(*) FROM batches", {})
-        rows = await self._db.read(BATCHES + NEWEST, {"limit": limit, "offset": offset})
+    async def batches(self, *, limit: int, offset: int, reader: Reader | None) -> tuple[list[Batch], int]:
+        """Batches of the reader's, newest first; and how many there are."""
+        params: dict[str, Value] = {}
+        mine = owned(reader, params)
+        total = await self._db.read("SELECT COUNT(*) FROM batches WHERE 1 = 1" + mine, params)  # noqa: S608 - constants
+        rows = await self._db.read(BATCHES + mine + NEWEST, {**params, "limit": limit, "offset": offset})
         return [await self._batch(row) for row in rows], _int(total[0])
 
     async def _batch(self, row: Row) -> Batch:

@@ -16,6 +16,7 @@ import apsw
 
 from aragora.errors import Overloaded, StoreError
 from aragora.store import Dialect, Migration, Params, Row, Statement, Value
+from aragora.store.stamps import held, stamped
 
 CACHE_KIB = 64_000
 BUSY_TIMEOUT_MS = 5_000
@@ -74,13 +75,17 @@ class Sqlite:
         if self._waiting >= WAITING_MAX:
             raise Overloaded("Too many writes are waiting for the database.", retry_after_s=1)
         self._waiting += 1
-        unit = _Unit(work, self._loop.create_future())
+        stamp = held()
+        unit = _Unit(stamped(work, stamp), self._loop.create_future())
         self._queue.put(unit)
         try:
             async with asyncio.timeout(self._wait_s):
-                return await unit.done
+                rows = await unit.done
         except TimeoutError:
             raise StoreError("The database took too long to write; it may still do so.") from None
+        if stamp is not None and rows:
+            stamp.made = True
+        return rows
 
     async def migrate(self, migrations: Sequence[Migration], now: str) -> list[str]:
         """Bring the schema up to date before anything is served."""

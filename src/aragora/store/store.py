@@ -27,7 +27,19 @@ from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
-from aragora.store.records import Cast, Claim, Cursor, Filing, Logged, Record, Spoken, Standing, Summary
+from aragora.store.listing import counted, listed
+from aragora.store.records import (
+    Cast,
+    Claim,
+    Cursor,
+    Filing,
+    Logged,
+    Reader,
+    Record,
+    Spoken,
+    Standing,
+    Summary,
+)
 from aragora.store.search import ADD_TEXT
 from aragora.store.slugs import slug_of
 
@@ -43,12 +55,6 @@ SELECT id, status, brief, round, outcome, last_seq, created_at, started_at, ende
   slug, title, tags, metadata, archived_at, origin, origin_id
 FROM debates WHERE id = :id
 """
-SUMMARIES = """
-SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at, slug, title, tags
-FROM debates WHERE 1 = 1
-"""
-NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
-
 NEXT_SEQ = """
 UPDATE debates SET last_seq = last_seq + 1
 WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
@@ -83,11 +89,13 @@ ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
 """
 INSERT_DEBATE = """
 INSERT INTO debates
-  (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at, slug, origin, origin_id, batch_id)
-VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at, :slug, :origin, :origin_id, :batch_id)
+  (id, topic, status, protocol, agents, brief, rounds, last_seq, created_at,
+  slug, origin, origin_id, batch_id, owner_id, visibility)
+VALUES (:id, :topic, 'pending', :protocol, :agents, :brief, :rounds, :last_seq, :at,
+  :slug, :origin, :origin_id, :batch_id, :owner_id, :visibility)
 RETURNING last_seq AS seq
 """
-COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates'"
+COUNT_DEBATE = "UPDATE counters SET n = n + 1 WHERE name = 'debates' OR (name = 'debates/public' AND :visibility = 'public')"
 SET_ROUND = "UPDATE debates SET round = :round WHERE id = :id"
 SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at = :at WHERE id = :id"
 CLAIM = """
@@ -181,9 +189,11 @@ class Store:
             "origin": filing.origin,
             "origin_id": filing.origin_id,
             "batch_id": filing.batch_id,
+            "owner_id": filing.owner_id,
+            "visibility": filing.visibility,
         }
         text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
-        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {}), text]
+        work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
@@ -316,31 +326,20 @@ class Store:
         return [str(row[0]) for row in await self._db.read(query, {"after": after, "limit": limit})]
 
     async def debates(
-        self, *, limit: int, offset: int = 0, before: Cursor | None = None, statuses: Sequence[Status] = ()
+        self,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: Cursor | None = None,
+        statuses: Sequence[Status] = (),
+        reader: Reader | None = None,
     ) -> list[Summary]:
-        """Debates, newest first; `before` goes on after a place seen, at a cost that does not grow with the place."""
-        query = SUMMARIES
-        params: dict[str, Value] = {"limit": limit, "offset": offset}
-        if statuses:
-            params |= {f"status{place}": status for place, status in enumerate(statuses)}
-            query += " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
-        if before is not None:
-            params |= {"created_at": before.created_at, "last_id": before.id}
-            query += " AND (created_at, id) < (:created_at, :last_id)"
-        return [summary_of(row) for row in await self._db.read(query + NEWEST, params)]
+        """Debates, newest first; `before` goes on after a place seen. With a `reader`, only those that it may see."""
+        return await listed(self._db, limit=limit, offset=offset, before=before, statuses=statuses, reader=reader)
 
-    async def total(self, statuses: Sequence[Status] = ()) -> int:
-        """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
-        everything = _int((await self._db.read("SELECT n FROM counters WHERE name = 'debates'", {}))[0][0])
-        if not statuses:
-            return everything
-        query = "SELECT COUNT(*) FROM debates WHERE status = :status"
-        counted = [status for status in Status if status is not Status.COMPLETED]
-        counts: dict[Status, int] = {}
-        for status in counted:
-            counts[status] = _int((await self._db.read(query, {"status": status}))[0][0])
-        counts[Status.COMPLETED] = everything - sum(counts.values())
-        return sum(counts[status] for status in set(statuses))
+    async def total(self, statuses: Sequence[Status] = (), *, reader: Reader | None = None) -> int:
+        """How many debates there are, of all statuses or of some, for all to see or for a reader."""
+        return await counted(self._db, statuses, reader)
 
     async def events(self, debate_id: str, *, after: int = 0, limit: int = 256) -> list[Logged]:
         """Events numbered above `after`, in order."""
@@ -470,26 +469,6 @@ def _record(row: Row) -> Record:
         archived_at=_text(archived_at),
         origin=_text(origin),
         origin_id=_text(origin_id),
-    )
-
-
-def summary_of(row: Row) -> Summary:
-    """A row of SUMMARIES as a value."""
-    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at, slug, title, tags = row
-    return Summary(
-        id=str(debate_id),
-        topic=str(topic),
-        status=Status(str(status)),
-        protocol=str(protocol),
-        agents=_names.decode(str(agents)),
-        rounds=_int(rounds),
-        round=_int(number),
-        outcome=_outcome(outcome),
-        created_at=str(created_at),
-        ended_at=_text(ended_at),
-        slug=str(slug or ""),
-        title=str(title),
-        tags=_names.decode(str(tags)),
     )
 
 

@@ -1,0 +1,417 @@
+"""Accounts over HTTP: coming and going, profile, password, sessions, keys, tickets. May import its siblings and auth.
+
+Answers with a token in them are never stored and never cached: that is the only time it is seen.
+"""
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aragora.api import Parts
+from aragora.api.answers import ListOf, listing, reply
+from aragora.api.bodies import Check, parse, read_body
+from aragora.api.callers import caller_of
+from aragora.auth import DEFAULT_SCOPES, SCOPES
+from aragora.auth.accounts import TICKET_S, TIME, Tokens, digest
+from aragora.errors import Forbidden
+from aragora.store.users import Key, Session, User
+
+EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}\Z")
+PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 1024
+NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Register(msgspec.Struct, kw_only=True):
+    """An account to make."""
+
+    email: str
+    password: str
+    name: str = ""
+
+
+class LogIn(msgspec.Struct, kw_only=True):
+    """Who logs in."""
+
+    email: str
+    password: str
+
+
+class Refresh(msgspec.Struct, kw_only=True):
+    """The token that new ones are asked for with."""
+
+    refresh_token: str
+
+
+class Profile(msgspec.Struct, kw_only=True):
+    """What changes in a profile; what is not given stays."""
+
+    name: str | None = None
+    avatar_url: str | None = None
+    preferences: dict[str, msgspec.Raw] | None = None
+
+
+class ChangePassword(msgspec.Struct, kw_only=True):
+    """A password for another."""
+
+    current_password: str
+    new_password: str
+
+
+class CreateKey(msgspec.Struct, kw_only=True):
+    """A key to make. Without an end it is good for a year."""
+
+    name: str = "key"
+    scopes: list[str] | None = None
+    expires_at: str | None = None
+
+
+class Account(msgspec.Struct):
+    """A user, as the public client knows one."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    org_id: str | None
+    is_active: bool
+    email_verified: bool
+    avatar_url: str
+    preferences: msgspec.Raw
+    has_api_key: bool
+    mfa_enabled: bool
+    token_version: int
+    created_at: str
+    updated_at: str | None
+    last_login_at: str | None
+
+
+class TokenPair(msgspec.Struct):
+    """Tokens, in clear for the only time."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    expires_at: str
+
+
+class LoggedIn(msgspec.Struct):
+    """An account and its new session."""
+
+    user: Account
+    tokens: TokenPair
+    organization: None
+    organizations: list[str]
+
+
+class Refreshed(msgspec.Struct):
+    """New tokens, beside each other and as a pair."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    expires_at: str
+    tokens: TokenPair
+
+
+class Me(msgspec.Struct):
+    """The account that asks."""
+
+    user: Account
+    organization: None
+    organizations: list[str]
+
+
+class Acknowledged(msgspec.Struct):
+    """It was done."""
+
+    success: bool
+    message: str
+
+
+class SessionRow(msgspec.Struct):
+    """A session in a list."""
+
+    id: str
+    session_id: str
+    user_agent: str
+    ip_address: str
+    created_at: str
+    last_used_at: str
+    expires_at: str
+    current: bool
+
+
+class KeyRow(msgspec.Struct):
+    """A key in a list; the key itself was seen once, when it was made."""
+
+    id: str
+    key_id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+class KeyCreated(KeyRow):
+    """A key, in clear for the only time."""
+
+    api_key: str
+    message: str
+
+
+class Removed(msgspec.Struct):
+    """It is gone."""
+
+    success: bool
+    deleted: bool
+    id: str
+
+
+class Ticket(msgspec.Struct):
+    """What opens one WebSocket: `/ws?ticket=…`."""
+
+    ticket: str
+    expires_in: int
+
+
+SessionList = msgspec.defstruct("SessionList", [("sessions", list[SessionRow]), ("items", list[SessionRow])], bases=(ListOf,))
+KeyList = msgspec.defstruct("KeyList", [("keys", list[KeyRow]), ("items", list[KeyRow])], bases=(ListOf,))
+
+
+async def register(parts: Parts, request: Request) -> Response:
+    """Make an account and log it in."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), Register)
+    check = Check()
+    email = _email(body.email, check)
+    name = check.text("name", body.name, chars_max=NAME_CHARS_MAX)
+    _password("password", body.password, email, check)
+    check.done()
+    await parts.limits.check("auth", f"account/{digest(email)}")
+    caller = caller_of(request)
+    user, tokens = await parts.accounts.register(email, body.password, name, agent=_agent(request), address=caller.address)
+    return reply(await _logged_in(parts, user, tokens), 201, NO_STORE)
+
+
+async def login(parts: Parts, request: Request) -> Response:
+    """Log in. An unknown address and a wrong password are answered in the same words, after the same work."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), LogIn)
+    email = _tidy(body.email)
+    await parts.limits.check("auth", f"account/{digest(email)}")
+    caller = caller_of(request)
+    password = body.password[:PASSWORD_CHARS_MAX]
+    user, tokens = await parts.accounts.log_in(email, password, agent=_agent(request), address=caller.address)
+    return reply(await _logged_in(parts, user, tokens), 200, NO_STORE)
+
+
+async def refresh(parts: Parts, request: Request) -> Response:
+    """New tokens for the old."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), Refresh)
+    _, tokens = await parts.accounts.refresh(body.refresh_token)
+    pair = _pair(tokens)
+    return reply(Refreshed(**msgspec.structs.asdict(pair), tokens=pair), 200, NO_STORE)
+
+
+async def logout(parts: Parts, request: Request) -> Response:
+    """End this session; its tokens are worth nothing from now on."""
+    caller = caller_of(request)
+    if caller.kind != "session":
+        raise Forbidden("A key is not logged out but deleted.")
+    await parts.accounts.end(caller, caller.credential_id)
+    parts.engine.bus.ring(caller.credential_id)
+    return reply(Acknowledged(success=True, message="Logged out."))
+
+
+async def me(parts: Parts, request: Request) -> Response:
+    """The account that asks."""
+    return reply(await _me(parts, request))
+
+
+async def change_me(parts: Parts, request: Request) -> Response:
+    """Change the name, the picture or the preferences."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), Profile)
+    check = Check()
+    name = None if body.name is None else check.text("name", body.name, chars_max=NAME_CHARS_MAX)
+    avatar_url = None if body.avatar_url is None else check.text("avatar_url", body.avatar_url, chars_max=URL_CHARS_MAX)
+    if avatar_url and not avatar_url.startswith(("https://", "http://")):
+        check.wrong("avatar_url", "must begin with https:// or http://")
+    preferences = None if body.preferences is None else msgspec.json.encode(body.preferences).decode()
+    if preferences is not None and len(preferences) > PREFERENCES_BYTES_MAX:
+        check.wrong("preferences", f"must be at most {PREFERENCES_BYTES_MAX} bytes of JSON")
+    check.done()
+    user_id = caller_of(request).user_id
+    await parts.accounts.users.change(user_id, parts.now(), name=name, avatar_url=avatar_url, preferences=preferences)
+    return reply(await _me(parts, request))
+
+
+async def change_password(parts: Parts, request: Request) -> Response:
+    """Set a new password; every other session of the account ends."""
+    body = parse(await read_body(request, parts.settings.max_body_bytes), ChangePassword)
+    caller = caller_of(request)
+    user = await parts.accounts.user(caller.user_id)
+    check = Check()
+    _password("new_password", body.new_password, user.email, check)
+    check.done()
+    ended = await parts.accounts.change_password(caller, body.current_password[:PASSWORD_CHARS_MAX], body.new_password)
+    for session_id in ended:
+        parts.engine.bus.ring(session_id)
+    return reply(Acknowledged(success=True, message="The password is changed; other sessions are ended."))
+
+
+async def sessions(parts: Parts, request: Request) -> Response:
+    """Where this account is logged in, last used first."""
+    caller = caller_of(request)
+    rows = [_session(each, caller.credential_id) for each in await parts.accounts.sessions(caller)]
+    return Response(listing(rows, "sessions", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
+
+
+async def end_session(parts: Parts, request: Request) -> Response:
+    """End one session of this account."""
+    session_id = request.path_params["session_id"]
+    await parts.accounts.end(caller_of(request), session_id)
+    parts.engine.bus.ring(session_id)
+    return reply(Removed(success=True, deleted=True, id=session_id))
+
+
+async def keys(parts: Parts, request: Request) -> Response:
+    """The account's API keys, newest first, without the keys themselves."""
+    rows = [_key(each) for each in await parts.accounts.users.keys(caller_of(request).user_id)]
+    return Response(listing(rows, "keys", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
+
+
+async def create_key(parts: Parts, request: Request) -> Response:
+    """Make an API key; this answer is the only place where it is ever seen."""
+    raw = await read_body(request, parts.settings.max_body_bytes)
+    body = parse(raw, CreateKey) if raw.strip() else CreateKey()
+    check = Check()
+    name = check.text("name", body.name, chars_max=NAME_CHARS_MAX, needed=True)
+    scopes = tuple(dict.fromkeys(body.scopes)) if body.scopes else DEFAULT_SCOPES
+    if not set(scopes) <= set(SCOPES):
+        check.wrong("scopes", f"must be among {', '.join(SCOPES)}")
+    expires_at = _time("expires_at", body.expires_at, parts.now(), check)
+    check.done()
+    key, token = await parts.accounts.create_key(caller_of(request), name, scopes, expires_at)
+    message = "Keep this key now: it is not shown again."
+    return reply(KeyCreated(api_key=token, message=message, **msgspec.structs.asdict(_key(key))), 201, NO_STORE)
+
+
+async def delete_key(parts: Parts, request: Request) -> Response:
+    """Delete a key by its id or prefix; it is worth nothing from now on."""
+    name = request.path_params["key_id"]
+    for key_id in await parts.accounts.delete_key(caller_of(request), name):
+        parts.engine.bus.ring(key_id)
+    return reply(Removed(success=True, deleted=True, id=name))
+
+
+async def ticket(parts: Parts, request: Request) -> Response:
+    """A ticket for one WebSocket, for browsers, which cannot send a header there."""
+    token = await parts.accounts.ticket(caller_of(request))
+    return reply(Ticket(ticket=token, expires_in=TICKET_S), 201, NO_STORE)
+
+
+async def _me(parts: Parts, request: Request) -> Me:
+    user = await parts.accounts.user(caller_of(request).user_id)
+    return Me(user=await _account(parts, user), organization=None, organizations=[])
+
+
+async def _logged_in(parts: Parts, user: User, tokens: Tokens) -> LoggedIn:
+    return LoggedIn(user=await _account(parts, user), tokens=_pair(tokens), organization=None, organizations=[])
+
+
+async def _account(parts: Parts, user: User) -> Account:
+    return Account(
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=user.role,
+        org_id=None,
+        is_active=user.active,
+        email_verified=False,
+        avatar_url=user.avatar_url,
+        preferences=msgspec.Raw(user.preferences.encode()),
+        has_api_key=await parts.accounts.users.has_keys(user.id),
+        mfa_enabled=False,
+        token_version=user.token_version,
+        created_at=user.created_at,
+        updated_at=user.updated_at,
+        last_login_at=user.last_login_at,
+    )
+
+
+def _pair(tokens: Tokens) -> TokenPair:
+    return TokenPair(tokens.access_token, tokens.refresh_token, "Bearer", tokens.expires_in, tokens.expires_at)
+
+
+def _session(session: Session, current: str) -> SessionRow:
+    return SessionRow(
+        id=session.id,
+        session_id=session.id,
+        user_agent=session.user_agent,
+        ip_address=session.address,
+        created_at=session.created_at,
+        last_used_at=session.used_at,
+        expires_at=session.expires_at,
+        current=session.id == current,
+    )
+
+
+def _key(key: Key) -> KeyRow:
+    return KeyRow(
+        id=key.id,
+        key_id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        scopes=list(key.scopes),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        last_used_at=key.used_at,
+    )
+
+
+def _tidy(email: str) -> str:
+    return email.strip().lower()
+
+
+def _email(given: str, check: Check) -> str:
+    email = _tidy(given)
+    if not EMAIL.match(email) or not email.isprintable():
+        check.wrong("email", "must be an address such as name@example.com")
+    return email
+
+
+def _password(name: str, password: str, email: str, check: Check) -> None:
+    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+        check.wrong(name, f"must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
+    elif password.lower() == email:
+        check.wrong(name, "must not be the address")
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        check.wrong(name, "must not contain surrogates")
+
+
+def _time(name: str, given: str | None, now: str, check: Check) -> str | None:
+    """A time to come, as the log writes times."""
+    if given is None:
+        return None
+    try:
+        found = datetime.fromisoformat(given)
+        text = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(TIME)
+    except (ValueError, OverflowError):
+        check.wrong(name, "must be a time in ISO 8601, such as 2030-01-31T12:00:00Z")
+        return None
+    if text <= now:
+        check.wrong(name, "must be in the future")
+    return text
+
+
+def _agent(request: Request) -> str:
+    agent = request.headers.get("user-agent", "")[:AGENT_CHARS_MAX]
+    return "".join(character for character in agent if character.isprintable())

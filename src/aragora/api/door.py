@@ -1,0 +1,134 @@
+"""The door of an endpoint: who asks, how often, whether they may, whether it was done before. May import its siblings and auth.
+
+The order matters: a token is looked at before anything is counted, so that users are counted and not their addresses; a bad token
+counts against the address it came from; and nothing of the body is read before all that is settled.
+"""
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from aragora.api import Endpoint, Parts
+from aragora.api.answers import Created, created_of, reply
+from aragora.api.bodies import read_body
+from aragora.api.callers import bearer
+from aragora.api.repeats import Once, Terms, with_body
+from aragora.api.sockets import TOKEN_PROTOCOL
+from aragora.api.transfer import sent
+from aragora.auth import READ, WRITE, Access, Caller, require
+from aragora.errors import Unauthenticated
+from aragora.limits import Proxies
+
+SAFE = frozenset({"GET", "HEAD"})
+OF_DEBATE = frozenset({Access.READER, Access.OWNER})
+
+
+class Entrance:
+    """What all doors share."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Built once, with the application."""
+        self.parts = parts
+        self.proxies = Proxies(parts.settings.trusted_networks)
+        self.once = Once(parts.repeats, now=parts.now)
+
+    def address(self, connection: HTTPConnection) -> str:
+        """The address that counts."""
+        peer = connection.client.host if connection.client else ""
+        return self.proxies.caller(peer, connection.headers.get("x-forwarded-for", ""))
+
+    async def identify(self, connection: HTTPConnection) -> Caller:
+        """Who asks; raises Unauthenticated for a token that is not good."""
+        address, token = self.address(connection), bearer(connection)
+        if not token:
+            return self.parts.accounts.nobody(address)
+        try:
+            return await self.parts.accounts.identify(token, address)
+        except Unauthenticated:
+            await self.count(connection.scope, "default", f"address/{address}")
+            raise
+
+    async def identify_socket(self, socket: HTTPConnection) -> Caller:
+        """Who opens a WebSocket: by header, sub-protocol, ticket, or token in the URL, as the public client sends it."""
+        query, address = socket.query_params, self.address(socket)
+        offered = (name.removeprefix(TOKEN_PROTOCOL) for name in _protocols(socket) if name.startswith(TOKEN_PROTOCOL))
+        token = bearer(socket) or next(offered, "") or query.get("token", "")
+        try:
+            if ticket := query.get("ticket", ""):
+                return await self.parts.accounts.redeem(ticket, address)
+            return await self.parts.accounts.identify(token, address) if token else self.parts.accounts.nobody(address)
+        except Unauthenticated:
+            await self.count(socket.scope, "default", f"address/{address}")
+            raise
+
+    async def count(self, scope: Scope, kind: str, name: str) -> None:
+        """Count a request; what is left then goes out with the answer, whatever that is."""
+        allowance = await self.parts.limits.count(kind, name)
+        if allowance is not None:
+            scope["allowance"] = allowance
+            allowance.raise_if_spent()
+
+
+def _protocols(socket: HTTPConnection) -> list[str]:
+    offered: list[str] = socket.scope.get("subprotocols", [])
+    return offered
+
+
+class Door:
+    """An endpoint as an ASGI application."""
+
+    def __init__(self, endpoint: Endpoint, entrance: Entrance) -> None:
+        """Lead to `endpoint`."""
+        self._endpoint, self._entrance, self._parts = endpoint, entrance, entrance.parts
+        self._scope = endpoint.scope or (READ if endpoint.method in SAFE else WRITE)
+        rebuilt = self._created if endpoint.answer is Created else None
+        self._terms = Terms(keeps=endpoint.keeps, again=endpoint.again, rebuilt=rebuilt)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["endpoint_path"] = self._endpoint.path
+        request = Request(scope, receive)
+        await self._enter(request)
+        response = await self._answered(request)
+        tagged = self._endpoint.limit != "none"
+        await sent(request, response, self._parts.cache, tagged=tagged)(scope, receive, send)
+
+    async def _enter(self, request: Request) -> None:
+        endpoint, entrance = self._endpoint, self._entrance
+        # A bad token is no reason to withhold what is for anyone: it may be the very one that is to be renewed.
+        if endpoint.access is Access.ANYONE:
+            caller = self._parts.accounts.nobody(entrance.address(request))
+        else:
+            caller = await entrance.identify(request)
+        request.scope["caller"] = caller
+        if endpoint.limit != "none":
+            await entrance.count(request.scope, endpoint.limit, caller.name)
+        if endpoint.access in OF_DEBATE:
+            if caller.user_id:
+                require(caller, Access.CALLER, self._scope)
+            link = request.query_params.get("share", "") if endpoint.method in SAFE else ""
+            change = endpoint.access is Access.OWNER
+            await self._parts.accounts.admit(caller, request.path_params["id"], change=change, link=link)
+        else:
+            require(caller, endpoint.access, self._scope)
+
+    async def _answered(self, request: Request) -> Response:
+        if request.method != "POST":
+            return await self._handle(request)
+        keyed = "idempotency-key" in request.headers
+        if not keyed and not self._endpoint.heals:
+            return await self._handle(request)
+        body = await read_body(request, self._parts.settings.max_body_bytes)
+        caller: Caller = request.scope["caller"]
+        once, again = self._entrance.once, with_body(request, body)
+        path = request.url.path.replace("/api/v1/", "/api/", 1)
+        if keyed:
+            return await once.keyed(again, body, caller, path, self._terms, self._handle)
+        return await once.healed(again, body, caller, path, self._handle)
+
+    async def _handle(self, request: Request) -> Response:
+        return await self._endpoint.handler(self._parts, request)
+
+    async def _created(self, debate_id: str) -> Response:
+        record = await self._parts.store.debate(debate_id)
+        return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})

@@ -1,0 +1,101 @@
+"""Lists of debates, newest first, for everybody or for one reader. May import `debate`, errors and its siblings."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aragora.debate.model import Outcome, Status
+from aragora.store import Database, Row, Value
+from aragora.store.records import Cursor, Reader, Summary
+from aragora.store.seen import seen
+
+SUMMARIES = """
+SELECT id, topic, status, protocol, agents, rounds, round, outcome, created_at, ended_at, slug, title, tags
+FROM debates WHERE 1 = 1
+"""
+NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
+
+# What somebody may see in a list: what is public, and what is their own. Each half comes out of an index in order.
+PUBLIC, OWN = " AND visibility = 'public'", " AND owner_id = :reader AND visibility <> 'public'"
+
+_outcomes = msgspec.json.Decoder(Outcome)
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+async def listed(
+    database: Database,
+    *,
+    limit: int,
+    offset: int,
+    before: Cursor | None,
+    statuses: Sequence[Status],
+    reader: Reader | None,
+) -> list[Summary]:
+    """A page of debates. Going on after a place seen costs the same however far that is."""
+    params: dict[str, Value] = {"limit": limit, "offset": offset}
+    query = SUMMARIES + _among(statuses, params)
+    if before is not None:
+        params |= {"created_at": before.created_at, "last_id": before.id}
+        query += " AND (created_at, id) < (:created_at, :last_id)"
+    if reader is not None:
+        params |= {"reader": reader.user_id, "upto": limit + offset}
+        ordered = " ORDER BY created_at DESC, id DESC LIMIT :upto"
+        halves = [f"SELECT * FROM ({query}{half}{ordered}) AS part" for half in (PUBLIC, OWN)]  # noqa: S608 - constants
+        query = " UNION ALL ".join(halves)
+    return [summary_of(row) for row in await database.read(query + NEWEST, params)]
+
+
+async def counted(database: Database, statuses: Sequence[Status], reader: Reader | None) -> int:
+    """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
+    everything = await _everything(database, reader)
+    if not statuses:
+        return everything
+    counts: dict[Status, int] = {}
+    for status in Status:
+        if status is not Status.COMPLETED:
+            params: dict[str, Value] = {"status": str(status)}
+            query = "SELECT COUNT(*) FROM debates WHERE status = :status" + seen(reader, params)  # noqa: S608 - constants
+            counts[status] = _int((await database.read(query, params))[0])
+    counts[Status.COMPLETED] = everything - sum(counts.values())
+    return sum(counts[status] for status in set(statuses))
+
+
+async def _everything(database: Database, reader: Reader | None) -> int:
+    name = "debates" if reader is None else "debates/public"
+    kept = _int((await database.read("SELECT n FROM counters WHERE name = :name", {"name": name}))[0])
+    if reader is None or not reader.user_id:
+        return kept
+    query = f"SELECT COUNT(*) FROM debates WHERE 1 = 1{OWN}"  # noqa: S608 - two constants
+    return kept + _int((await database.read(query, {"reader": reader.user_id}))[0])
+
+
+def _among(statuses: Sequence[Status], params: dict[str, Value]) -> str:
+    """A condition on the status, whose parameters are added."""
+    if not statuses:
+        return ""
+    params |= {f"status{place}": status for place, status in enumerate(statuses)}
+    return " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
+
+
+def summary_of(row: Row) -> Summary:
+    """A row of SUMMARIES as a value."""
+    debate_id, topic, status, protocol, agents, rounds, number, outcome, created_at, ended_at, slug, title, tags = row
+    return Summary(
+        id=str(debate_id),
+        topic=str(topic),
+        status=Status(str(status)),
+        protocol=str(protocol),
+        agents=_names.decode(str(agents)),
+        rounds=int(str(rounds)),
+        round=int(str(number)),
+        outcome=None if outcome is None else _outcomes.decode(str(outcome)),
+        created_at=str(created_at),
+        ended_at=None if ended_at is None else str(ended_at),
+        slug=str(slug or ""),
+        title=str(title),
+        tags=_names.decode(str(tags)),
+    )
+
+
+def _int(row: Row) -> int:
+    return int(str(row[0]))

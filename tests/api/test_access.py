@@ -1,0 +1,344 @@
+"""Whose is what: every route of the table, asked by owner, another, nobody and a revoked key; and what is followed live."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aragora.api import Endpoint
+from aragora.api.routes import API, ROOT
+from aragora.auth import Access
+from builders import WAIT_S, Served, served
+from people import Person, a_person, a_socket, closed, said
+
+CANARY = "A question that nobody else may see"
+OF_DEBATE = {Access.READER, Access.OWNER}
+TABLE = [*ROOT, *((endpoint) for endpoint in API)]
+# Bodies that make a change of what belongs to the caller; where none is named, the answer may be that it is wrong.
+BODIES: dict[str, dict[str, Any]] = {
+    "/debates": {"topic": "Another one", "agents": ["demo", "demo"], "rounds": 1},
+    "/debates/{id}/vote": {"choice": "demo-1"},
+}
+
+
+@dataclass
+class Cast:
+    """Who asks."""
+
+    server: Served
+    owner: Person
+    other: Person
+    revoked: Person
+    nobody: Person
+
+
+@pytest.fixture(scope="module")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """A server that asks everybody to log in, and those who ask it. The owner is no admin."""
+    with served(tmp_path_factory.mktemp("access"), auth="required") as server:
+        a_person(server, "admin")
+        owner, other = a_person(server, "owner"), a_person(server, "other")
+        revoked = owner.key("read", "write", "account")
+        owner.ask(f"/api/auth/api-keys/{revoked.user['id']}", method="DELETE")
+        yield Cast(server, owner, other, revoked, Person(server))
+
+
+def named(endpoint: Endpoint) -> str:
+    """What a test of an endpoint is called."""
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def path_of(endpoint: Endpoint, owner: Person, debate_id: str) -> str:
+    """The path with what belongs to the owner in its named parts."""
+    prefix = "/api" if endpoint in API else ""
+    path = prefix + endpoint.path
+    if "{session_id}" in path:
+        path = path.replace("{session_id}", owner.again().ask("/api/auth/sessions").json["sessions"][0]["id"])
+    if "{key_id}" in path:
+        path = path.replace("{key_id}", owner.key().user["id"])
+    if "{slug}" in path:
+        path = path.replace("{slug}", owner.ask(f"/api/debates/{debate_id}").json["slug"])
+    return re.sub(r"{\w+}", "json", path.replace("{id}", debate_id))
+
+
+def asked(endpoint: Endpoint, person: Person, path: str) -> tuple[int, bytes]:
+    """Ask an endpoint; a stream that goes on is read for its status only."""
+    body = BODIES.get(endpoint.path, {}) if endpoint.method in {"POST", "PUT", "PATCH"} else None
+    answer = person.ask(path, body, method=endpoint.method)
+    return answer.status, answer.body
+
+
+def test_routes_of_a_debate_have_its_rule() -> None:
+    """A route with a debate in its path declares who may use it: whoever may read it, or its owner."""
+    assert [] == [named(each) for each in TABLE if "{id}" in each.path and each.access not in OF_DEBATE]
+
+
+def test_routes_for_anyone_are_counted_on_one_hand() -> None:
+    """What needs no login is named here, so that nothing joins it unnoticed."""
+    open_ones = {named(each) for each in TABLE if each.access is Access.ANYONE}
+    of_accounts = {f"POST /auth/{name}" for name in ("register", "login", "refresh")}
+    assert {"GET /health", "GET /livez", "GET /readyz", "GET /metrics", "GET /shared/{token}"} | of_accounts == open_ones
+
+
+@pytest.mark.parametrize("endpoint", TABLE, ids=named)
+def test_every_route_for_everybody(cast: Cast, endpoint: Endpoint) -> None:
+    """The owner gets in; another finds nothing there; nobody, and a revoked key, have to log in first."""
+    owner, another = cast.owner.again(), cast.other.again()
+    debate_id = owner.held(CANARY)
+    path = path_of(endpoint, owner, debate_id)
+    nobody, _ = asked(endpoint, cast.nobody, path)
+    revoked, _ = asked(endpoint, cast.revoked, path)
+    other, told = asked(endpoint, another, path)
+    mine, _ = asked(endpoint, owner, path)
+    if endpoint.access is Access.ANYONE:
+        assert {401, 403}.isdisjoint({nobody, revoked} if endpoint.path != "/auth/refresh" else {nobody})
+        return
+    assert (401, 401) == (nobody, revoked)
+    if endpoint.access is Access.ADMIN:
+        assert (403, 403) == (other, mine)
+        return
+    if endpoint.access in OF_DEBATE or "{session_id}" in endpoint.path or "{key_id}" in endpoint.path:
+        assert 404 == other
+    assert mine < 500
+    assert mine not in {401, 403} | ({404} if endpoint.access in OF_DEBATE else set())
+    assert CANARY.encode() not in told
+    assert debate_id.encode() not in told
+
+
+@pytest.mark.parametrize("endpoint", [each for each in TABLE if each.access in OF_DEBATE], ids=named)
+def test_public_debate_is_read_by_all_and_changed_by_its_owner(cast: Cast, endpoint: Endpoint) -> None:
+    """A debate that was made public is there for everybody who is logged in; only its owner changes it."""
+    debate_id = cast.owner.held("Everybody may see this")
+    assert 200 == cast.owner.ask(f"/api/debates/{debate_id}/share", {"visibility": "public"}).status
+    status, _ = asked(endpoint, cast.other, path_of(endpoint, cast.owner, debate_id))
+    if endpoint.access is Access.OWNER:
+        assert 403 == status
+    else:
+        assert status not in {401, 403, 404}
+
+
+@pytest.mark.parametrize("endpoint", [each for each in TABLE if each.access in OF_DEBATE], ids=named)
+def test_share_link_opens_what_is_read_and_no_more(cast: Cast, endpoint: Endpoint) -> None:
+    """Whoever has the link reads, without logging in; nothing is changed with it, and no other debate is opened by it."""
+    debate_id, another = cast.owner.held(CANARY), cast.owner.held(CANARY)
+    token = cast.owner.ask(f"/api/debates/{debate_id}/share", b"").json["token"]
+    path = path_of(endpoint, cast.owner, debate_id)
+    status, _ = asked(endpoint, cast.nobody, f"{path}?share={token}")
+    if endpoint.access is Access.READER and endpoint.method == "GET":
+        assert status < 300
+        assert 401 == asked(endpoint, cast.nobody, f"{path.replace(debate_id, another)}?share={token}")[0]
+        assert 200 == cast.owner.ask(f"/api/debates/{debate_id}/share/revoke", b"").status
+        assert 401 == asked(endpoint, cast.nobody, f"{path}?share={token}")[0]
+    else:
+        assert 401 == status
+
+
+def test_link_leads_to_its_debate_until_it_is_taken_back(cast: Cast) -> None:
+    """A link is read without a login; one of two can be taken back; a debate made private again ends them all."""
+    debate_id = cast.owner.held(CANARY)
+    first, second = (cast.owner.ask(f"/api/debates/{debate_id}/share", b"").json for _ in range(2))
+    assert CANARY == cast.nobody.ask(f"/api/v1/shared/{first['token']}").json["topic"]
+    assert 2 == len(cast.owner.ask(f"/api/debates/{debate_id}/share").json["links"])
+    revoked = cast.owner.ask(f"/api/debates/{debate_id}/share/revoke", {"share_id": first["share_id"]}).json
+    assert (1, "shared") == (revoked["revoked"], revoked["visibility"])
+    assert [404, 200] == [cast.nobody.ask(f"/api/v1/shared/{each['token']}").status for each in (first, second)]
+    cast.owner.ask(f"/api/debates/{debate_id}/share", {"visibility": "private"})
+    assert 404 == cast.nobody.ask(f"/api/v1/shared/{second['token']}").status
+    assert 404 == cast.nobody.ask("/api/v1/shared/nonsense").status
+
+
+def test_lists_hold_what_may_be_seen(cast: Cast) -> None:
+    """Lists, their totals and their pages hold the public debates and one's own."""
+    mine = {cast.owner.hold(f"Mine {number}") for number in range(3)}
+    shown = cast.owner.hold("Shown to all")
+    before = cast.other.ask("/api/debates?limit=100").json
+    cast.owner.ask(f"/api/debates/{shown}/share", {"visibility": "public"})
+    theirs = {cast.other.hold("Theirs")}
+    after = cast.other.ask("/api/debates?limit=100").json
+    seen = {row["id"] for row in after["items"]}
+    assert before["total"] + 2 == after["total"] == len(seen)
+    assert {shown, *theirs} <= seen
+    assert set() == mine & seen
+    walked, cursor = [], ""
+    while cursor is not None:
+        page = cast.other.ask(f"/api/debates?limit=1&cursor={cursor}").json
+        walked += [row["id"] for row in page["items"]]
+        cursor = page["next_cursor"]
+    assert [row["id"] for row in after["items"]] == walked
+    paged = [cast.other.ask(f"/api/debates?limit=1&offset={place}").json["items"][0]["id"] for place in range(len(walked))]
+    assert walked == paged
+
+
+def test_owner_and_status_cannot_be_written(cast: Cast) -> None:
+    """Fields that would change ownership, status or cost change nothing."""
+    body = {"topic": "Mine?", "status": "completed", "owner_id": cast.other.user["id"], "owner": "x", "cost": 0, "id": "1" * 32}
+    answer = cast.owner.ask("/api/debates", {**body, "visibility": "public", "start": False})
+    debate_id = answer.json["id"]
+    assert "1" * 32 != debate_id
+    assert (200, 404) == tuple(each.ask(f"/api/debates/{debate_id}").status for each in (cast.owner, cast.other))
+    assert "pending" == cast.owner.ask(f"/api/debates/{debate_id}").json["status"]
+
+
+def test_method_cannot_be_smuggled(cast: Cast) -> None:
+    """HEAD and OPTIONS tell no more than GET; headers that would override the method do not."""
+    debate_id = cast.owner.hold(CANARY)
+    path = f"/api/debates/{debate_id}"
+    assert (404, 401) == (cast.other.ask(path, method="HEAD").status, cast.nobody.ask(path, method="HEAD").status)
+    assert 405 == cast.other.ask(path, method="OPTIONS").status
+    cast.other.ask(path, X_HTTP_Method_Override="DELETE")
+    cast.other.ask(f"{path}/cancel", method="GET")
+    assert "cancelled" != cast.owner.ask(path).json["status"]
+
+
+def test_socket_shows_nothing_to_others(cast: Cast) -> None:
+    """Subscribing and resuming ask the same question as REST; the answer to another is that there is no such debate."""
+    debate_id = cast.owner.held(CANARY)
+    with a_socket(cast.server, token=cast.other.token, debate_id=debate_id) as by_url:
+        assert ["connected", "error"] == [said(by_url)["type"] for _ in range(2)]
+        for after in ({}, {"after": 3}, {"replay_from_seq": 1}):
+            by_url.send(json.dumps({"type": "subscribe", "debate_id": debate_id, **after}))
+            refused = said(by_url)
+            assert ("error", "NOT_FOUND") == (refused["type"], refused["data"]["code"])
+        by_url.send(json.dumps({"type": "subscribe", "debate_id": "0" * 32}))
+        assert refused["data"] == said(by_url)["data"]
+    bearer = {"Authorization": f"Bearer {cast.owner.token}"}
+    protocol = [f"access_token.{cast.owner.token}"]
+    ways: list[dict[str, Any]] = [{"token": cast.owner.token}, {"headers": bearer}, {"subprotocols": protocol}]
+    for way in ways:
+        with a_socket(cast.server, debate_id=debate_id, **way) as mine:
+            assert ["connected", "subscribed", "debate_start"] == [said(mine)["type"] for _ in range(3)]
+
+
+@pytest.mark.parametrize("given", [{}, {"token": "nonsense"}, {"ticket": "nonsense"}])
+def test_socket_needs_a_login(cast: Cast, given: dict[str, str]) -> None:
+    """Without a good token a socket is told so and closed with 4001."""
+    with a_socket(cast.server, **given) as opened:
+        assert "AUTH_REQUIRED" == said(opened)["data"]["code"]
+        assert 4001 == closed(opened)
+
+
+def test_socket_by_link_follows_one_debate(cast: Cast) -> None:
+    """With a share link a debate is watched without a login, and no other."""
+    debate_id, another = cast.owner.held(CANARY), cast.owner.held(CANARY)
+    token = cast.owner.ask(f"/api/debates/{debate_id}/share", b"").json["token"]
+    with a_socket(cast.server, share=token, debate_id=debate_id) as opened:
+        types = [said(opened)["type"] for _ in range(3)]
+        assert ["connected", "subscribed", "debate_start"] == types
+        while said(opened)["type"] != "debate_end":
+            pass
+        opened.send(json.dumps({"type": "subscribe", "debate_id": another}))
+        assert "error" == said(opened)["type"]
+
+
+def test_revoked_token_stops_what_is_followed(slow: Served) -> None:
+    """A deleted key closes its sockets with 4001, and ends its streams; another key of the same person goes on."""
+    person = a_person(slow, "revoked")
+    debate_id, key, other = person.hold(rounds=1), person.key(), person.key()
+    with (
+        a_socket(slow, token=key.token, debate_id=debate_id) as one,
+        a_socket(slow, token=other.token, debate_id=debate_id) as two,
+    ):
+        for opened in (one, two):
+            assert ["connected", "subscribed", "debate_start"] == [said(opened)["type"] for _ in range(3)]
+        stream = a_stream(slow, debate_id, key)
+        person.ask(f"/api/auth/api-keys/{key.user['id']}", method="DELETE")
+        assert 4001 == closed(one)
+        two.send('{"type":"ping"}')
+        while said(two)["type"] != "pong":
+            pass
+        person.ask(f"/api/debates/{debate_id}/cancel", b"")
+        while said(two)["type"] != "debate_end":
+            pass
+        assert b"debate_end" not in rest(stream)
+
+
+def test_private_again_stops_what_others_follow(slow: Served) -> None:
+    """A link that is taken back ends what was watched by it, without a further event; the owner goes on watching."""
+    person = a_person(slow, "private")
+    debate_id = person.hold(rounds=1)
+    token = person.ask(f"/api/debates/{debate_id}/share", b"").json["token"]
+    with (
+        a_socket(slow, share=token, debate_id=debate_id) as by_link,
+        a_socket(slow, token=person.token, debate_id=debate_id) as mine,
+    ):
+        for opened in (by_link, mine):
+            assert ["connected", "subscribed", "debate_start"] == [said(opened)["type"] for _ in range(3)]
+        person.ask(f"/api/debates/{debate_id}/share/revoke", b"")
+        person.ask(f"/api/debates/{debate_id}/cancel", b"")
+        kinds = set()
+        while (frame := said(by_link))["type"] != "error":
+            kinds.add(frame["type"])
+        assert "debate_end" not in kinds
+        while said(mine)["type"] != "debate_end":
+            pass
+
+
+def test_optional_login_keeps_private_private(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where a login is optional, strangers hold public debates and read them; what somebody holds who is logged in is theirs."""
+    with served(tmp_path_factory.mktemp("optional"), auth="optional") as server:
+        nobody, person = Person(server), a_person(server, "ann")
+        open_one, private = nobody.held("Everybody's"), person.held(CANARY)
+        assert (200, 404) == tuple(nobody.ask(f"/api/debates/{each}").status for each in (open_one, private))
+        assert (200, 200) == tuple(person.ask(f"/api/debates/{each}").status for each in (open_one, private))
+        assert [open_one] == [row["id"] for row in nobody.ask("/api/debates").json["items"]]
+        assert 401 == Person(server, token="nonsense").ask("/api/debates").status
+        assert 401 == nobody.ask("/api/auth/me").status
+        body = {"choice": "demo-1", "voter": f"user:{person.user['id']}"}
+        assert 400 == nobody.ask(f"/api/debates/{nobody.hold()}/vote", body).status
+
+
+def test_without_login_everybody_may_do_everything(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With authentication off nobody has to say who they are; who does is known, and debates stay open."""
+    with served(tmp_path_factory.mktemp("off")) as server:
+        nobody, person = Person(server), a_person(server, "ann")
+        debate_id = person.held(CANARY)
+        assert 200 == nobody.ask(f"/api/debates/{debate_id}").status
+        assert 200 == Person(server, token="nonsense").ask(f"/api/debates/{debate_id}").status
+        assert (401, 200) == (nobody.ask("/api/auth/me").status, person.ask("/api/auth/me").status)
+
+
+def a_stream(server: Served, debate_id: str, person: Person) -> socket.socket:
+    """A stream of server-sent events, read up to its first event."""
+    opened = socket.create_connection(("127.0.0.1", server.api_port), timeout=WAIT_S)
+    head = (
+        f"GET /api/debates/{debate_id}/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {person.token}\r\n\r\n"
+    )
+    opened.sendall(head.encode())
+    read = b""
+    while b"debate_start" not in read:
+        read += opened.recv(65536)
+    return opened
+
+
+def rest(opened: socket.socket) -> bytes:
+    """What comes until the stream ends."""
+    read = b""
+    with opened:
+        while not read.endswith(b"0\r\n\r\n") and (more := opened.recv(65536)):
+            read += more
+    return read
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose agents take longer than any test, so that debates go on until they are cancelled."""
+    with served(tmp_path_factory.mktemp("slow"), auth="required", demo_delay_s=60, turn_timeout_s=60) as server:
+        yield server
+
+
+def test_voter_is_the_account(slow: Served) -> None:
+    """Whoever is logged in votes as themselves, whatever the body says, and once."""
+    owner, voter = a_person(slow, "host"), a_person(slow, "voter")
+    debate_id = owner.hold(rounds=1)
+    owner.ask(f"/api/debates/{debate_id}/share", {"visibility": "public"})
+    first = voter.ask(f"/api/debates/{debate_id}/vote", {"choice": "demo-1", "voter": "somebody else"})
+    again = voter.ask(f"/api/debates/{debate_id}/vote", {"choice": "demo-1", "voter": "one more"})
+    mine = owner.ask(f"/api/debates/{debate_id}/vote", {"choice": "demo-2", "voter": "one more"})
+    assert (201, 200, 201) == (first.status, again.status, mine.status)
+    assert f"user:{voter.user['id']}" == first.json["voter"]
+    assert {"demo-1": 1, "demo-2": 1} == mine.json["tally"]
+    owner.ask(f"/api/debates/{debate_id}/cancel", b"")
