@@ -1,6 +1,7 @@
 """What happens around every request: identity, guard, errors, headers, counting. Plain ASGI. May import its siblings."""
 
 import re
+from collections.abc import Iterable
 from time import perf_counter
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from aragora.errors import AragoraError, Forbidden, Invalid
 
 log = structlog.get_logger(__name__)
 
+EVENT_STREAM = b"text/event-stream"
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
     400: "Bad request",
@@ -68,18 +70,18 @@ class Edge:
         connection = HTTPConnection(scope)
         given = connection.headers.get("x-request-id", "")
         trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
-        status = 0
+        status, streams = 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, streams = message["status"], _streams(message["headers"])
                 own = any(name == POLICY[0] for name, _ in message["headers"])
                 policy = [] if own else [POLICY]
                 message["headers"] = [*message["headers"], *HEADERS, *policy, (b"x-request-id", trace_id.encode())]
             await send(message)
 
-        scope["trace_id"] = trace_id
+        scope["trace_id"], scope["began"] = trace_id, began
         try:
             self._guard(connection, safe=scope["method"] in SAFE)
             await self._app(scope, receive, answer)
@@ -90,7 +92,8 @@ class Edge:
                 raise
             await problem(error, trace_id)(scope, receive, answer)
         finally:
-            self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, perf_counter() - began)
+            seconds = None if streams else perf_counter() - began
+            self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, seconds)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -108,6 +111,11 @@ class Edge:
         origin = connection.headers.get("origin")
         if origin is not None and not safe and _hostname(origin) not in {host, *self._hosts}:
             raise Forbidden("Pages of another origin may not do this.")
+
+
+def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer goes on for as long as somebody watches."""
+    return any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in headers)
 
 
 def _hostname(url: str) -> str:

@@ -6,6 +6,7 @@ own pace. A client that does not read is closed with 4008 and resumes from the l
 
 import asyncio
 from contextlib import aclosing
+from time import time
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -130,6 +131,8 @@ class _Connection:
             async with aclosing(self._parts.feed.follow(debate_id, after)) as frames:
                 async for frame in frames:
                     await self._send(frame.text)
+                    if frame.born:
+                        self._parts.metrics.delivered(frame.kind, time() - frame.born)
         except NotFound as error:
             await self.fail(error)
         if self._following.get(debate_id) is asyncio.current_task():

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from time import time
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -35,3 +36,5 @@ async def _frames(parts: Parts, debate_id: str, after: int) -> AsyncIterator[str
         async for frame in frames:
             mark = f"id: {frame.seq}\n" if frame.seq else ""
             yield f"{mark}data: {frame.text}\n\n" if frame.text else BEAT
+            if frame.born:  # asked for the next one: this one has been sent
+                parts.metrics.delivered(frame.kind, time() - frame.born)
