@@ -15,7 +15,7 @@ create = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: serve test check fix docs lock
+.PHONY: serve test check fix docs bench load-tools lock
 
 serve: $(RUN)  ## Start the server; ARGS="--api-port 0" are its flags.
 	$(BIN)/aragora serve $(ARGS)
@@ -31,6 +31,15 @@ fix: $(DEV)  ## Mend what a program can mend.
 
 docs: $(DEV)  ## Write the generated pages.
 	$(BIN)/python docs/generate.py
+
+bench: $(DEV)  ## Measure the API beside its floors; ARGS=--long takes its time. Writes results/bench.md.
+	$(BIN)/python benchmarks/api.py $(ARGS)
+
+load-tools: build/load/load.stamp  ## Install Locust, py-spy and memray in build/load, apart from the rest.
+
+build/load/load.stamp: pyproject.toml
+	$(PYTHON) -m venv build/load && build/load/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	build/load/bin/python -m pip install --quiet --disable-pip-version-check --group load && touch $@
 
 lock: $(RUN)  ## Settle the newest versions that pyproject.toml allows.
 	$(install) uv && $(BIN)/uv lock --quiet --upgrade

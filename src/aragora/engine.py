@@ -300,7 +300,8 @@ class _Run:
                 else:
                     await self.record(step)
                     heard = ()
-                step = script.send(heard)
+                with self._engine.metrics.round_step("consensus"):
+                    step = script.send(heard)
         except StopIteration as ended:
             outcome: Outcome = ended.value
             return outcome
@@ -345,10 +346,13 @@ class _Run:
 
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""
-        recorded = await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
+        metrics = self._engine.metrics
+        with metrics.round_step("record"):
+            recorded = await self._engine.store.append(self._id, event, at=self._engine.now(), epoch=self._claim.epoch)
         if recorded.fresh:
-            self._engine.metrics.event(type_of(event))
-            self._engine.bus.ring(self._id)
+            metrics.event(type_of(event))
+            with metrics.round_step("broadcast"):
+                self._engine.bus.ring(self._id)
 
     async def _speak(self, turn: Turn) -> Message:
         """Ask one turn and record what came of it: a message or an abstention, never an error."""
@@ -380,11 +384,13 @@ class _Run:
             return _abstain(turn, Fault.UNAVAILABLE, "The provider failed in an unexpected way.")
 
     def _request(self, turn: Turn, timeout_s: float) -> Request:
+        with self._engine.metrics.round_step("context"):
+            prompt = prepare(self._brief, turn)
         return Request(
             agent=self._engine.agents.find(turn.seat.agent),
             brief=self._brief,
             turn=turn,
-            prompt=prepare(self._brief, turn),
+            prompt=prompt,
             debate_id=self._id,
             timeout_s=timeout_s,
             budget=self._budget,
@@ -395,7 +401,8 @@ class _Run:
         turn, ends = request.turn, monotonic() + request.timeout_s
         log.debug("asking", debate_id=self._id, turn=turn.key)
         pieces = _Pieces(self._engine, self._id, turn) if self._engine.bus.followed(self._id) else None
-        completion = await self._engine.agents.complete(request, pieces.add if pieces else None)
+        with self._engine.metrics.round_step("agent"):
+            completion = await self._engine.agents.complete(request, pieces.add if pieces else None)
         message = self._message(turn, completion)
         if message.spoke or turn.phase not in BALLOTS:
             return message

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -21,11 +22,16 @@ PAGE_EVENTS = 256
 
 
 class Frame(NamedTuple):
-    """What a follower gets: one JSON object as text. `seq` is 0 for a piece that is not in the log."""
+    """What a follower gets: one JSON object as text. `seq` is 0 for a piece that is not in the log.
+
+    `born` is the event's timestamp, in seconds since 1970, when it came live; 0 for what was read later.
+    """
 
     text: str
     seq: int = 0
     last: bool = False
+    kind: str = ""
+    born: float = 0.0
 
 
 class _Window:
@@ -182,7 +188,7 @@ class Feed:
                 with contextlib.suppress(StoreError):  # the database is away: watchers wait, and go on where they were
                     while page := await self._store.events(window.debate_id, after=window.seq, limit=PAGE_EVENTS):
                         for event in page:
-                            window.add(_frame(event))
+                            window.add(_live(event))
                     if not await self._store.exists(window.debate_id):
                         window.add(_gone(window.debate_id))
                         return
@@ -194,6 +200,10 @@ class Feed:
 def _gone(debate_id: str) -> Frame:
     """What followers of a debate get, after all else, when it has been deleted."""
     return Frame(f'{{"type":"debate_deleted","debate_id":"{debate_id}","timestamp":"","data":{{}}}}', last=True)
+
+
+def _live(event: Logged) -> Frame:
+    return _frame(event)._replace(kind=event.type, born=datetime.fromisoformat(event.at).timestamp())
 
 
 def _frame(event: Logged) -> Frame:

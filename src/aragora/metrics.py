@@ -9,7 +9,9 @@ import resource
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,6 +21,7 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Upper bounds, in seconds. The SLOs are read off at 0.1, 0.2, 0.5 and 2; a request of this server takes under a millisecond.
 REQUEST_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0)
+STEP_BUCKETS_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0)
 TURN_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 # Beyond this many label sets of one metric, further ones are counted together as `other`.
 SERIES_MAX = 1000
@@ -125,6 +128,21 @@ class Metrics:
         self.turns = Counts("aragora_turns_total", "Turns asked of a provider, by what came of them.", ("provider", "result"))
         self.turn_seconds = Histogram("aragora_turn_seconds", "Time that a turn took.", ("provider",), TURN_BUCKETS_S)
         self.events = Counts("aragora_events_total", "Events recorded in the logs of debates, by type.", ("type",))
+        self.request_steps = Histogram(
+            "aragora_request_step_seconds",
+            "Time that a step of creating a debate or voting took.",
+            ("endpoint", "step"),
+            STEP_BUCKETS_S,
+        )
+        self.round_steps = Histogram(
+            "aragora_round_step_seconds", "Time that a step of a debate's round took.", ("step",), STEP_BUCKETS_S
+        )
+        self.deliveries = Histogram(
+            "aragora_event_delivery_seconds",
+            "Time from an event's timestamp in the log to its sending to a live watcher.",
+            ("type",),
+            REQUEST_BUCKETS_S,
+        )
         self._bound: dict[tuple[str, str, int], _Request] = {}
         self._reads: dict[str, Read] = {}
         self.watch("aragora_memory_bytes", memory_bytes)
@@ -137,7 +155,11 @@ class Metrics:
     @property
     def labelled(self) -> tuple[Counts | Histogram, ...]:
         """Everything with labels."""
-        return self.requests, self.request_seconds, self.turns, self.turn_seconds, self.events
+        return (
+            *(self.requests, self.request_seconds, self.request_steps),
+            *(self.turns, self.turn_seconds, self.round_steps),
+            *(self.events, self.deliveries),
+        )
 
     def watch(self, name: str, read: Read) -> None:
         """Read the gauge `name` of GAUGES from `read` at each scrape. A gauge that nobody reads is not shown."""
@@ -145,8 +167,11 @@ class Metrics:
             raise KeyError(name)
         self._reads[name] = read
 
-    def request(self, method: str, endpoint: str, status: int, seconds: float) -> None:
-        """Count an answered request. `endpoint` is the template of the route, never the path that was asked for."""
+    def request(self, method: str, endpoint: str, status: int, seconds: float | None) -> None:
+        """Count an answered request. `endpoint` is the template of the route, never the path that was asked for.
+
+        Without `seconds` it is counted and not timed: a stream lasts as long as somebody watches, which is no latency.
+        """
         key = (method, endpoint, status)
         bound = self._bound.get(key)
         if bound is None:
@@ -154,7 +179,25 @@ class Metrics:
             if len(self._bound) < SERIES_MAX:
                 self._bound[key] = bound
         bound.answered[0] += 1
-        bound.seconds.add(seconds)
+        if seconds is not None:
+            bound.seconds.add(seconds)
+
+    def laps(self, endpoint: str, began: float) -> "Laps":
+        """A clock for the steps of one request that began at `began`."""
+        return Laps(self.request_steps, endpoint, began)
+
+    @contextmanager
+    def round_step(self, step: str) -> Iterator[None]:
+        """Time one step of a round, also one that fails."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.round_steps.cell(step).add(perf_counter() - began)
+
+    def delivered(self, kind: str, seconds: float) -> None:
+        """Count an event that was sent to a watcher; clocks of two machines may differ, time never runs backwards."""
+        self.deliveries.cell(kind).add(max(0.0, seconds))
 
     def turn(self, provider: str, result: str, seconds: float) -> None:
         """Count a turn: `result` is `spoke`, or the fault of the abstention."""
@@ -168,6 +211,21 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in the format whose media type is CONTENT_TYPE."""
         return generate_latest(self.registry)
+
+
+class Laps:
+    """Times the steps of one request, one after the other."""
+
+    __slots__ = ("_began", "_endpoint", "_steps")
+
+    def __init__(self, steps: Histogram, endpoint: str, began: float) -> None:
+        self._steps, self._endpoint, self._began = steps, endpoint, began
+
+    def lap(self, step: str) -> None:
+        """The time since the last lap was this step's."""
+        now = perf_counter()
+        self._steps.cell(self._endpoint, step).add(now - self._began)
+        self._began = now
 
 
 def _bounded(cells: dict[tuple[str, ...], T], values: tuple[str, ...], new: Callable[[], T]) -> T:

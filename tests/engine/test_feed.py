@@ -13,7 +13,7 @@ from aragora.debate.consensus import cancelled
 from aragora.debate.events import DebateEnded
 from aragora.debate.model import Message, Phase
 from aragora.errors import NotFound
-from aragora.feed import WINDOW_FRAMES_MAX, Feed
+from aragora.feed import WINDOW_FRAMES_MAX, Feed, Frame
 from aragora.store.store import Store
 from builders import a_brief, store_at
 
@@ -112,7 +112,7 @@ def test_pieces_of_texts_reach_those_who_follow(tmp_path: Path) -> None:
                 assert 1 == (await anext(frames)).seq
                 assert bell.followed(debate_id)
                 bell.ring(debate_id, '{"type":"agent_delta"}')
-                assert ('{"type":"agent_delta"}', 0, False) == await anext(frames)
+                assert Frame('{"type":"agent_delta"}') == await anext(frames)
             while bell.followed(debate_id):
                 await asyncio.sleep(0)
 

@@ -35,11 +35,19 @@ from aragora.store.records import Record
 
 async def create(parts: Parts, request: Request) -> Response:
     """Store a debate and start it, unless the body says `"start": false`."""
+    laps = parts.metrics.laps(request.scope["endpoint_path"], request.scope["began"])
+    laps.lap("auth")
     body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
+    laps.lap("parse")
     brief = brief_of(body, parts)
+    laps.lap("validate")
     debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing)
+    laps.lap("write")
     record = await parts.store.debate(debate_id)
-    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+    laps.lap("read")
+    answer = reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+    laps.lap("serialize")
+    return answer
 
 
 async def estimate(parts: Parts, request: Request) -> Response:
@@ -142,10 +150,17 @@ async def events(parts: Parts, request: Request) -> Response:
 
 async def vote(parts: Parts, request: Request) -> Response:
     """Count a person's vote: once, however often it is sent; a different choice replaces it until the debate ends."""
+    laps = parts.metrics.laps(request.scope["endpoint_path"], request.scope["began"])
+    laps.lap("auth")
     record = await _debate(parts, request)
-    cast = read_vote(parse(await read_body(request, parts.settings.max_body_bytes), CastVote), record)
+    laps.lap("read")
+    body = parse(await read_body(request, parts.settings.max_body_bytes), CastVote)
+    laps.lap("parse")
+    cast = read_vote(body, record)
     cast = replace(cast, voter=voter_of(request, cast.voter))
+    laps.lap("validate")
     counted = await parts.engine.vote(record.id, cast)
+    laps.lap("write")
     answer = VoteCast(
         success=True,
         vote_id=f"{record.id}/{cast.voter}",

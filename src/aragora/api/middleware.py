@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Iterable
 from time import perf_counter, time
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from aragora.limits import WINDOW_S, Allowance
 
 log = structlog.get_logger(__name__)
 
+EVENT_STREAM = b"text/event-stream"
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
     400: "Bad request",
@@ -83,17 +85,17 @@ class Edge:
         given = connection.headers.get("x-request-id", "")
         trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
         own = [*HEADERS, (b"x-request-id", trace_id.encode()), *_traced(connection), *self._shown_to(connection)]
-        status = 0
+        status, streams = 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, streams = message["status"], _streams(message["headers"])
                 policy = [] if any(name == POLICY[0] for name, _ in message["headers"]) else [POLICY]
                 message["headers"] = [*message["headers"], *policy, *own, *_left(scope.get("allowance"))]
             await send(message)
 
-        scope["trace_id"] = trace_id
+        scope["trace_id"], scope["began"] = trace_id, began
         structlog.contextvars.bind_contextvars(request_id=trace_id)
         try:
             self._guard(connection, safe=scope["method"] in SAFE)
@@ -108,7 +110,8 @@ class Edge:
                 raise
             await problem(error, trace_id)(scope, receive, answer)
         finally:
-            self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, perf_counter() - began)
+            seconds = None if streams else perf_counter() - began
+            self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, seconds)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -174,6 +177,11 @@ def _left(allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
         (b"x-ratelimit-remaining", left),
         (b"x-ratelimit-reset", str(int(time()) + reset_s).encode()),
     ]
+
+
+def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer goes on for as long as somebody watches."""
+    return any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in headers)
 
 
 def _hostname(url: str) -> str:

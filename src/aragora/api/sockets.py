@@ -7,6 +7,7 @@ own pace. A client that does not read is closed with 4008 and resumes from the l
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from time import time
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -170,6 +171,8 @@ class _Connection:
                         if right.due:
                             await right.look()
                         await self._send(frame.text)
+                        if frame.born:
+                            self._parts.metrics.delivered(frame.kind, time() - frame.born)
         except (NotFound, Unauthenticated) as error:
             if isinstance(error, Unauthenticated) and self._caller.credential_id:
                 raise _Over from None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from time import time
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -44,3 +45,5 @@ async def _frames(parts: Parts, debate_id: str, after: int, right: Pass) -> Asyn
                     return  # the client comes back, and is told why at the door
                 mark = f"id: {frame.seq}\n" if frame.seq else ""
                 yield f"{mark}data: {frame.text}\n\n" if frame.text else BEAT
+                if frame.born:  # asked for the next one: this one has been sent
+                    parts.metrics.delivered(frame.kind, time() - frame.born)
