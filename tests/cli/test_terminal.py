@@ -111,6 +111,7 @@ Tea.
 Majority: 2 of 3 for demo-1. Degraded: not every seat could vote.
 Votes: demo-1 2
 Missing: demo-2 took too long (round 1, voting)
+Cost: unknown
 1 round, 2.2 s
 """
     assert expected == out.getvalue()
