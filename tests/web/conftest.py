@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium, started once."""
+    """Chromium. While it is there this thread has a running loop, which tests of other modules could not bear."""
     with a_browser() as started:
         yield started
 
