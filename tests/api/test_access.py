@@ -29,7 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/memory/store": {"content": "Another memory"},
     "/webhooks": {"url": "https://example.com/hook"},
     "/mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_debates"}},
-    "/v1/chat/completions": {"model": "aragora/quick", "messages": [{"role": "user", "content": "Another one"}]},
+    "/v1/chat/completions": {"model": "aragora/debate", "messages": [{"role": "user", "content": "Another one"}]},
     "/debates": {"topic": "Another one", "agents": ["demo", "demo"], "rounds": 1},
     "/debates/{id}/vote": {"choice": "demo-1"},
 }
@@ -80,7 +80,7 @@ def path_of(endpoint: Endpoint, owner: Person, debate_id: str) -> str:
         "tier": lambda: "fast",
         "name": lambda: "demo",
         "other": lambda: "demo:sceptic",
-        "model": lambda: "quick",
+        "model": lambda: "debate",
     }
     return re.sub(r"{(\w+)}", lambda found: values[found[1]](), path)
 

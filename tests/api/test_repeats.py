@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aragora_sdk import AragoraClient
 
 from builders import WAIT_S, Served, served
 from people import QUICK, Person, a_person
+
+CLIENT_WAITS_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +217,27 @@ def test_retry_storm_of_the_public_client(tmp_path: Path) -> None:
         assert [201] * 20 == [status for status, _ in answers]
         assert 20 == len({body["id"] for _, body in answers})
         assert 20 == total(server)
+
+
+def test_public_client_gives_up_and_asks_again(tmp_path: Path) -> None:
+    """The public client, as it is: its first attempts time out while the server stands still; each call holds one debate."""
+    with served(tmp_path, demo_delay_s=60) as server:
+        url, made = f"http://127.0.0.1:{server.api_port}", []
+        os.kill(server.process.pid, signal.SIGSTOP)
+
+        def create(number: int) -> None:
+            with AragoraClient(base_url=url, timeout=CLIENT_WAITS_S, max_retries=20, retry_delay=0.01) as client:
+                made.append(client.request("POST", "/api/v1/debates", json={**QUICK, "topic": f"Question {number}"}))
+
+        threads = [threading.Thread(target=create, args=(number,)) for number in range(5)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1.5 * CLIENT_WAITS_S)
+        os.kill(server.process.pid, signal.SIGCONT)
+        for thread in threads:
+            thread.join(WAIT_S)
+        assert 5 == len({each["debate_id"] for each in made})
+        assert 5 == total(server)
 
 
 def sending(server: Served, body: bytes, token: str = "") -> socket.socket:
