@@ -46,7 +46,7 @@ def test_the_order_of_results_moves_nothing(played: list[Match], random: Random)
     one, other = Results.of(played), Results.of(turned)
     for mine, theirs in zip(leaderboard(one, fit(one)), leaderboard(other, fit(other)), strict=True):
         assert (mine.agent, mine.rank_low, mine.rank_high) == (theirs.agent, theirs.rank_low, theirs.rank_high)
-        assert mine.rating == pytest.approx(theirs.rating, abs=1e-6)
+        assert mine == theirs
 
 
 @settings(deadline=None)

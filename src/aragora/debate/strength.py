@@ -22,7 +22,7 @@ Z_95 = 1.959964
 GAMES_MIN = 10
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, order=True)
 class Record:
     """All results between two agents: won, lost and drawn, seen from the first."""
 
@@ -97,7 +97,8 @@ def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
     """
     agents = tuple(sorted({agent for pair in results.pairs for agent in pair}))
     place = {agent: n for n, agent in enumerate(agents)}
-    games = [_Game(place[a], place[b], record.won, record.lost, record.drawn) for (a, b), record in results.pairs.items()]
+    # Sorted, so that sums are rounded in the same way whatever the order in which results came.
+    games = [_Game(place[a], place[b], record.won, record.lost, record.drawn) for (a, b), record in sorted(results.pairs.items())]
     strengths = [(start or {}).get(agent, 0.0) for agent in agents]
     tie, steps, factor = 0.0, 0, list[list[float]]()
     for steps in range(1, STEPS_MAX + 1):  # noqa: B007 - how many it took is part of the result
