@@ -1,7 +1,6 @@
 """What people do on the page, in a real browser: ask, watch, vote, come back, lose the line, swipe, use the keyboard alone."""
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -318,7 +317,52 @@ def test_what_can_be_taken_away(browser: "Browser", server: Served, finished: st
         waiting.value.save_as(tmp_path / "debate.md")
         debate = server.ask(f"/api/debates/{finished}").json
         assert debate["final_answer"] in (tmp_path / "debate.md").read_text("utf-8")
-        link = page.get_by_role("link", name="The log, JSON").get_attribute("href")
-        with urllib.request.urlopen(f"{watched.address}{link}") as answer:
-            assert debate["last_seq"] == json.loads(answer.read())["count"]
+        page.locator(".menu").evaluate("node => (node.open = true)")
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="The log, JSON").click()
+        waiting.value.save_as(tmp_path / "log.json")
+        assert debate["last_seq"] == json.loads((tmp_path / "log.json").read_text("utf-8"))["count"]
         assert [] == watched.wrongs
+
+
+def test_pause_suggest_and_go_on(browser: "Browser", tmp_path: Path) -> None:
+    """A debate rests when told to, takes a suggestion, and goes on; who watches elsewhere sees the same."""
+    with served(tmp_path, demo_delay_s=SLOW_S) as server, a_page(browser, server) as one, a_page(browser, server) as two:
+        debate_id = ask(server, rounds=2, rule="unanimous", stops=[])
+        page, other = one.go(f"/d/{debate_id}"), two.go(f"/d/{debate_id}")
+        page.get_by_role("button", name="Pause").click()
+        other.locator(".badge", has_text="Paused").wait_for()
+        page.locator("#suggestion").fill("Think of <b>the users</b>.")
+        page.get_by_role("button", name="Suggest").click()
+        other.locator(".reasons", has_text="Think of <b>the users</b>.").wait_for()
+        other.get_by_role("button", name="Resume").click()
+        page.locator(".result").wait_for()
+        assert [] == one.wrongs + two.wrongs
+
+
+def test_account_from_registration_to_a_private_debate(browser: "Browser", tmp_path: Path) -> None:
+    """Where callers log in, the page makes an account, holds a debate under it, makes a key and logs out; others see nothing."""
+    with served(tmp_path, demo_delay_s=0.1, auth="required") as server, a_page(browser, server) as watched:
+        page = watched.go("/account")
+        page.get_by_role("button", name="I have no account yet").click()
+        page.get_by_label("E-mail").fill("ada@example.org")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.get_by_role("button", name="Make it").click()
+        page.locator(".example").first.click()
+        page.locator(".result").wait_for()
+        address = page.url
+        page.reload()
+        page.locator(".result").wait_for()
+        page.get_by_role("link", name="Account").click()
+        page.get_by_placeholder("Name of a new key").fill("laptop")
+        page.get_by_role("button", name="Make a key").click()
+        page.get_by_text("This key is shown only now").wait_for()
+        watched.shot("account-light-1440")
+        assert [] == watched.flaws()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_role("heading", name="Log in").wait_for()
+        assert [] == watched.flaws()
+        page.goto(address)
+        page.get_by_role("heading", name="No such debate").wait_for()
+        refused = [wrong for wrong in watched.wrongs if "status of 401" not in wrong]
+        assert [] == refused

@@ -19,6 +19,7 @@ PAGES = {
     "result": ("/d/{finished}", ".result"),
     "debates": ("/debates", ".row"),
     "leaderboard": ("/leaderboard", ".ranking"),
+    "memory": ("/memory", ".tiles dd"),
     "status": ("/status", ".uplot"),
     "nothing": ("/d/01nothing", "h1"),
 }

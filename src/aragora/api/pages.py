@@ -33,7 +33,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 SHELLS = {"/": "Aragora", "/debates": "Debates · Aragora", "/leaderboard": "Leaderboard · Aragora", "/status": "Status · Aragora"}
 # Pages that are there when the API has what they show.
-GATED = {"/memory": ("/api/memory", "Memory · Aragora")}
+GATED = {"/memory": ("/api/memory/tiers", "Memory · Aragora"), "/account": ("/api/auth/login", "Account · Aragora")}
 GONE = "No such debate · Aragora"
 
 
@@ -127,11 +127,11 @@ def routes(parts: Parts, endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
 def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:
     """What the page is told: bounds, choices, words, and the endpoints by their paths."""
     settings = parts.settings
-    listing = next(each for each in endpoints if each.path == "/api/debates" and each.method == "GET")
     return {
         "version": __version__,
         "api": sorted({each.path for each in endpoints if not each.path.startswith("/api/v1/")}),
-        "search": any(param.name == "q" for param in listing.params),
+        "auth": settings.auth,
+        "registration": settings.registration,
         "protocols": [{"name": name, "about": (made.__doc__ or "").strip().split("\n")[0]} for name, made in PROTOCOLS.items()],
         "protocol": latest(DEFAULT),
         "rules": [{"name": name, "about": rule.says} for name, rule in RULES.items()],

@@ -1,4 +1,6 @@
 // Requests to the server, and what it told the page about itself.
+import { signal } from "./vendor/signals.js";
+
 export const config = JSON.parse(document.getElementById("config").textContent);
 export const offers = (path) => config.api.includes(path);
 
@@ -14,26 +16,79 @@ export class Problem extends Error {
   }
 }
 
-// Parsed JSON, or a Problem; status 0 means that there was no answer at all.
-export async function call(method, path, body) {
-  let response;
+// Who is logged in here: the tokens that the server gave. Other tabs are told by the storage itself.
+export const session = signal(parsed("session"));
+addEventListener("storage", (event) => event.key === "aragora.session" && (session.value = parsed("session")));
+
+export function enter(tokens) {
+  session.value = tokens && { access: tokens.access_token, refresh: tokens.refresh_token };
+  remember("session", session.value && JSON.stringify(session.value));
+}
+
+function parsed(name) {
   try {
-    response = await fetch(path, {
+    return JSON.parse(recall(name));
+  } catch {
+    return null;
+  }
+}
+
+// A link that was passed on opens one debate: what reads it says so too.
+const share = () => new URLSearchParams(location.search).get("share");
+const linked = (method, path) =>
+  method === "GET" && share() && path.startsWith(`/api/debates/${location.pathname.slice(3)}`)
+    ? `${path}${path.includes("?") ? "&" : "?"}share=${encodeURIComponent(share())}`
+    : path;
+
+async function send(method, path, body) {
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  if (session.value) headers.Authorization = `Bearer ${session.value.access}`;
+  try {
+    return await fetch(linked(method, path), {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
     throw new Problem(0, {});
   }
-  const data = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, data);
-  return data;
 }
 
+let renewing = null;
+
+// New tokens for old, once for everybody who waits; a refused renewal logs out.
+function renew() {
+  renewing ??= (async () => {
+    const response = await send("POST", "/api/auth/refresh", { refresh_token: session.value.refresh });
+    if (response.ok) enter(await response.json());
+    else if (response.status === 401) enter(null);
+  })().finally(() => (renewing = null));
+  return renewing;
+}
+
+// An answer, or a Problem; status 0 means that there was none at all.
+export async function ask(method, path, body) {
+  let response = await send(method, path, body);
+  if (response.status === 401 && session.value && !path.startsWith("/api/auth/login")) {
+    await renew();
+    response = await send(method, path, body);
+  }
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  return response;
+}
+
+export const call = async (method, path, body) => (await ask(method, path, body)).json();
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
+
+// The address of a WebSocket that follows a debate, with what opens it: a ticket, since the token does not belong into addresses.
+export async function socketFor(id, after) {
+  const query = new URLSearchParams({ debate_id: id, after });
+  if (session.value) query.set("ticket", (await post("/api/auth/tickets")).ticket);
+  if (share()) query.set("share", share());
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws?${query}`;
+}
 
 // Storage may be full or forbidden; the page does without.
 export function recall(name) {

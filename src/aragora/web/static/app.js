@@ -1,10 +1,12 @@
 // The page: header, routes, theme. Which pages there are depends on what the server offers.
 import { html, render, signal, useEffect } from "./dom.js";
-import { offers, recall, remember } from "./api.js";
+import { config, offers, recall, remember, session } from "./api.js";
 import { Announcer, Icon } from "./ui.js";
 import { Ask } from "./pages/ask.js";
 import { Debates } from "./pages/list.js";
 import { Leaderboard } from "./pages/leaderboard.js";
+import { Account } from "./pages/account.js";
+import { Memory } from "./pages/memory.js";
 import { Status } from "./pages/status.js";
 import { Watch } from "./pages/watch.js";
 
@@ -15,8 +17,9 @@ const LINKS = [
   ["/", "Ask"],
   ["/debates", "Debates"],
   ["/leaderboard", "Leaderboard"],
+  ["/memory", "Memory"],
   ["/status", "Status"],
-].filter(([, name]) => name !== "Leaderboard" || offers("/api/leaderboard"));
+].filter(([to]) => to !== "/memory" || offers("/api/memory/tiers"));
 
 export function go(to) {
   if (to !== location.pathname + location.search) history.pushState(null, "", to);
@@ -41,6 +44,8 @@ function page(at) {
     "/": { title: "Aragora", view: () => html`<${Ask} go=${go} />` },
     "/debates": { title: "Debates · Aragora", view: () => html`<${Debates} />` },
     "/leaderboard": { title: "Leaderboard · Aragora", view: () => html`<${Leaderboard} />` },
+    "/memory": { title: "Memory · Aragora", view: () => html`<${Memory} />` },
+    "/account": { title: "Account · Aragora", view: () => html`<${Account} go=${go} />` },
     "/status": { title: "Status · Aragora", view: () => html`<${Status} />` },
   }[at];
 }
@@ -74,6 +79,7 @@ function App({ brand }) {
         ${LINKS.map(
           ([to, name]) => html`<a key=${to} href=${to} aria-current=${path.value === to ? "page" : undefined}>${name}</a>`,
         )}
+        ${config.auth !== "off" && html`<a key="account" href="/account" aria-current=${path.value === "/account" ? "page" : undefined}>${session.value ? "Account" : "Log in"}</a>`}
       </nav>
       <${Theme} />
     </header>

@@ -1,5 +1,5 @@
 // Follows one debate: the log by number, over WebSocket, and again from the last number whenever the line was cut.
-import { get } from "./api.js";
+import { get, socketFor } from "./api.js";
 
 const BACKOFF_MS = [300, 700, 1500, 3000, 5000, 8000];
 const SILENCE_MS = 15000; // after so long without a word, ask whether anybody is there
@@ -57,15 +57,21 @@ export class Live {
       }
     } catch (problem) {
       if (this.closed) return;
-      if (problem.status === 404) return this.on.gone(problem);
+      if (problem.status === 404 || problem.status === 401 || problem.status === 403) return this.on.gone(problem);
       return this.lost(problem.retryAfter * 1000);
     }
-    if (!this.closed && !this.over) this.connect();
+    if (!this.closed && !this.over) await this.connect();
   }
 
-  connect() {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/ws?debate_id=${this.id}&after=${this.last}`);
+  async connect() {
+    let address;
+    try {
+      address = await socketFor(this.id, this.last);
+    } catch (problem) {
+      return this.closed || this.lost(problem.retryAfter * 1000);
+    }
+    if (this.closed) return;
+    const socket = new WebSocket(address);
     this.socket = socket;
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;

@@ -10,6 +10,9 @@ export function fresh(id) {
     people: new Map(), // voter -> vote
     working: new Map(), // seat -> { round, phase } while it is being asked
     missing: [],
+    paused: false,
+    suggestions: [], // what people put to the agents
+    asked: new Map(), // turn key -> a turn that waits for a person
     usage: { tokens: 0, cost: 0, priced: false },
     outcome: null,
     seconds: null,
@@ -48,12 +51,23 @@ export function take(state, event) {
       if (data.kind === "person") state.people.set(data.voter, data);
       else voted(state, data);
       break;
+    case "audience_suggestion":
+      state.suggestions.push(data);
+      break;
+    case "debate_paused":
+    case "debate_resumed":
+      state.paused = data.paused;
+      break;
+    case "turn_asked":
+      state.asked.set(`${data.round}/${data.phase}/${data.seat}`, data);
+      break;
     case "round_complete":
       round(state, data.round).tally = data;
       state.working.clear();
       break;
     case "debate_end":
       state.outcome = data;
+      state.asked.clear();
       state.seconds = data.duration_seconds ?? null;
       state.working.clear();
       break;
@@ -65,6 +79,7 @@ export function take(state, event) {
 function heard(state, data) {
   const here = round(state, data.round);
   here.phase = data.phase;
+  state.asked.delete(`${data.round}/${data.phase}/${data.seat}`);
   state.working.delete(data.seat);
   const { usage } = data;
   if (usage?.tokens_in != null || usage?.tokens_out != null) state.usage.tokens += (usage.tokens_in ?? 0) + (usage.tokens_out ?? 0);

@@ -56,7 +56,7 @@ export function Prose({ text, seats = [], className = "" }) {
 }
 
 export const Badge = ({ status, outcome }) => {
-  const name = outcome ? words("outcomes", outcome)[0] : { pending: "Waiting", active: "Live" }[status] || status;
+  const name = outcome ? words("outcomes", outcome)[0] : { pending: "Waiting", active: "Live", paused: "Paused" }[status] || status;
   return html`<span class=${`badge o-${outcome || status}`}>${name}</span>`;
 };
 

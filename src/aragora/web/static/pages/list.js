@@ -1,6 +1,6 @@
 // All debates, newest first, with live status and search.
 import { html, useEffect, useState } from "../dom.js";
-import { config, get } from "../api.js";
+import { get, offers } from "../api.js";
 import { Fault, Icon, plural, usePolled } from "../ui.js";
 import { Row } from "./ask.js";
 
@@ -23,6 +23,7 @@ export function Debates() {
     const timer = setTimeout(() => setAsked(query.trim()), 250);
     return () => clearTimeout(timer);
   }, [query]);
+  const searches = Boolean(asked) && offers("/api/search");
   const load = async () => {
     const rows = [];
     let cursor = "";
@@ -30,7 +31,15 @@ export function Debates() {
     for (let page = 0; page < pages; page += 1) {
       const search = new URLSearchParams({ limit: PAGE });
       if (status) search.set("status", status);
-      if (config.search && asked) search.set("q", asked);
+      if (searches) {
+        search.set("query", asked);
+        search.set("offset", PAGE * page);
+        last = await get(`/api/search?${search}`);
+        rows.push(...last.debates);
+        cursor = last.has_more;
+        if (!cursor) break;
+        continue;
+      }
       if (cursor) search.set("cursor", cursor);
       last = await get(`/api/debates?${search}`);
       rows.push(...last.debates);
@@ -40,7 +49,7 @@ export function Debates() {
     return { rows, more: Boolean(cursor), total: last.total };
   };
   const { value, problem } = usePolled(load, REFRESH_MS, [status, asked, pages]);
-  const wanted = config.search ? "" : asked.toLowerCase();
+  const wanted = searches ? "" : asked.toLowerCase();
   const rows = (value?.rows || []).filter((row) => row.topic.toLowerCase().includes(wanted));
   return html`<div class="narrow">
     <h1>Debates</h1>
@@ -57,7 +66,7 @@ export function Debates() {
       </div>
     </div>
     <${Fault} problem=${problem} />
-    <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (config.search || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : "Loading …"}</p>
+    <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (searches || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : "Loading …"}</p>
     ${value && !rows.length && !asked && html`<p class="card empty">Nothing here yet. <a href="/">Ask a question.</a></p>`}
     <ul class="rows">${rows.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</ul>
     ${value?.more && html`<p><button onClick=${() => setPages(pages + 1)}>Show more</button></p>`}

@@ -1,6 +1,6 @@
 // How a debate came out: the answer first, then why, with dissent and absence in plain sight.
 import { html, useState } from "../dom.js";
-import { offers } from "../api.js";
+import { ask, offers } from "../api.js";
 import { Avatar, Chip, Icon, Prose, copy, percent, plural, save, words } from "../ui.js";
 import { needed, numbers, standing, switches } from "../state.js";
 
@@ -136,15 +136,23 @@ export function Share({ state }) {
     setDone(copied ? "Link copied" : location.href);
     setTimeout(() => setDone(""), 4000);
   };
-  const ready = offers("/api/debates/{id}/export");
+  const take = async (path, name, type) => {
+    try {
+      save(name, await (await ask("GET", path)).text(), type);
+    } catch (problem) {
+      setDone(problem.message);
+      setTimeout(() => setDone(""), 4000);
+    }
+  };
+  const formats = offers("/api/debates/{id}/export/{format}") ? [["html", "As a page"], ["csv", "As a table"]] : [];
   return html`<button class="quiet" onClick=${link}><${Icon} name="share" />${done || "Copy link"}</button>
     <details class="menu"><summary class="quiet button"><${Icon} name="down" />Export</summary>
       <div class="card">
         <button class="quiet" onClick=${() => save(`debate-${id}.md`, markdown(state), "text/markdown")}>As Markdown</button>
-        <a href=${`/api/debates/${id}`} download=${`debate-${id}.json`}>The debate, JSON</a>
-        <a href=${`/api/debates/${id}/events?limit=1000`} download=${`debate-${id}-log.json`}>The log, JSON</a>
-        ${ready && html`<a href=${`/api/debates/${id}/export?format=html`} download>As HTML</a>`}
-        ${offers("/api/debates/{id}/receipt") && html`<a href=${`/api/debates/${id}/receipt`} download=${`debate-${id}-receipt.json`}>The receipt</a>`}
+        ${formats.map(([format, label]) => html`<button key=${format} class="quiet" onClick=${() => take(`/api/debates/${id}/export/${format}`, `debate-${id}.${format}`, "application/octet-stream")}>${label}</button>`)}
+        <button class="quiet" onClick=${() => take(`/api/debates/${id}`, `debate-${id}.json`, "application/json")}>The debate, JSON</button>
+        <button class="quiet" onClick=${() => take(`/api/debates/${id}/events?limit=1000`, `debate-${id}-log.json`, "application/json")}>The log, JSON</button>
+        ${offers("/api/debates/{id}/receipt") && html`<button class="quiet" onClick=${() => take(`/api/debates/${id}/receipt`, `debate-${id}-receipt.json`, "application/json")}>The receipt</button>`}
       </div></details>`;
 }
 

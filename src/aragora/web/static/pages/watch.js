@@ -1,6 +1,6 @@
 // One debate: followed while it runs, shown whole when it has ended. Everything on it comes from the log.
 import { html, useEffect, useState, signal } from "../dom.js";
-import { offers, post } from "../api.js";
+import { config, offers, post, session } from "../api.js";
 import { Live } from "../live.js";
 import { Streams } from "../streams.js";
 import { current, fresh, take, thinking } from "../state.js";
@@ -8,7 +8,7 @@ import { Badge, Fault, Icon, announce, percent, plural, words } from "../ui.js";
 import { Board } from "./board.js";
 import { Meter, Timeline } from "./timeline.js";
 import { Result, Share } from "./result.js";
-import { People } from "./people.js";
+import { People, Suggestions, Turns } from "./people.js";
 
 const LOST_AFTER_MS = 1200; // a line that is back sooner was not worth a word
 
@@ -93,7 +93,8 @@ export function Watch({ id, served }) {
     if (state.brief) document.title = `${state.outcome ? "" : "● "}${state.brief.topic.slice(0, 80)} · Aragora`;
   }, [Boolean(state.brief), Boolean(state.outcome)]);
   if (watched.gone.value) {
-    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, or the address was cut short. <a href="/debates">All debates</a></p></div>`;
+    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, the address was cut short, or it is not for you to read.
+      ${config.auth !== "off" && !session.value && html` <a href="/account">Log in</a>, or look at`} <a href="/debates">all debates</a>.</p></div>`;
   }
   if (!state.brief) return html`<${Waiting} lost=${watched.line.value === "lost"} served=${served} />`;
   return html`<${Debate} watched=${watched} state=${state} />`;
@@ -112,11 +113,11 @@ function Debate({ watched, state }) {
   const { brief, outcome } = state;
   return html`<article class="debate">
     <header class="topic">
-      <p class="over"><${Badge} status="active" outcome=${outcome?.outcome} /><${Line} line=${watched.line} /></p>
+      <p class="over"><${Badge} status=${state.paused ? "paused" : "active"} outcome=${outcome?.outcome} /><${Line} line=${watched.line} /></p>
       <h1 dir="auto" class=${brief.topic.length > 140 ? "long" : ""}>${brief.topic}</h1>
       <p class="by muted">${plural(brief.seats.length, "seat")} · ${brief.protocol.split("@")[0].replaceAll("_", " ")} · agreed by ${brief.rule.replaceAll("_", " ")}
         <${Spent} state=${state} /></p>
-      <div class="actions"><${Share} state=${state} />${!outcome && html`<${Steer} id=${state.id} />`}</div>
+      <div class="actions"><${Share} state=${state} />${!outcome && html`<${Steer} id=${state.id} paused=${state.paused} />`}</div>
     </header>
     ${outcome && html`<${Result} key="result" state=${state} />`}
     <section key="how" class="how" aria-labelledby="how">
@@ -125,7 +126,9 @@ function Debate({ watched, state }) {
       ${!outcome && html`<${Meter} key="meter" state=${state} number=${shown} />`}
       <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
     </section>
+    <${Turns} key="turns" state=${state} />
     <${People} key="people" state=${state} />
+    <${Suggestions} key="suggestions" state=${state} />
   </article>`;
 }
 
@@ -159,17 +162,15 @@ function Spent({ state: { usage, seconds, started, outcome } }) {
 
 const clock = (s) => (s < 60 ? `${Math.round(s)} s` : `${Math.floor(s / 60)} min ${String(Math.round(s % 60)).padStart(2, "0")} s`);
 
-function Steer({ id }) {
+function Steer({ id, paused }) {
   const [sure, setSure] = useState(false);
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [paused, setPaused] = useState(false);
   const act = async (verb) => {
     setBusy(true);
     try {
       await post(`/api/debates/${id}/${verb}`);
       setProblem(null);
-      if (verb !== "cancel") setPaused(verb === "pause");
     } catch (error) {
       setProblem(error);
     }
