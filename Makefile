@@ -15,6 +15,9 @@ create = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
+# The lock names every package, so nothing is left to resolve; older pips stumble over extras when they try.
+locked = $(install) --no-deps --require-hashes -r
+
 .PHONY: serve test check fix docs bench load-tools lock
 
 serve: $(RUN)  ## Start the server; ARGS="--api-port 0" are its flags.
@@ -47,7 +50,7 @@ lock: $(RUN)  ## Settle the newest versions that pyproject.toml allows.
 
 $(RUN): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Aragora needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
-	$(create) && $(install) --require-hashes -r requirements.lock && $(install) --no-deps -e . && touch $@
+	$(create) && $(locked) requirements.lock && $(install) --no-deps -e . && touch $@
 
 $(DEV): requirements-dev.lock $(RUN)
-	$(install) --require-hashes -r requirements-dev.lock && touch $@
+	$(locked) requirements-dev.lock && touch $@
