@@ -15,8 +15,10 @@ from aragora.config import Loaded, load_here, shown
 from aragora.errors import AragoraError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO, TextIO
 
+    from aragora import app
     from aragora.debate.model import Outcome
 
 T = TypeVar("T")
@@ -85,7 +87,8 @@ def main() -> None:
 @click.option("--host", "api_host", help="Address to listen on; default 127.0.0.1.")
 @click.option("--api-port", type=int, help="Port of the API, the page and /ws; default 8080.")
 @click.option("--ws-port", type=int, help="Second port for WebSocket; default 8765.")
-@click.option("--workers", type=int, help="Processes; default 1.")
+@click.option("--workers", type=int, help="Processes on the same ports; default 1, more need PostgreSQL.")
+@click.option("--role", help="What this process does: all (default), api, ws or worker; parts need PostgreSQL.")
 @click.option("--demo", is_flag=True, help="Hold an example debate at once, so that there is something to see.")
 @data_dir
 def serve(*, demo: bool, **flags: object) -> None:
@@ -98,7 +101,19 @@ def serve(*, demo: bool, **flags: object) -> None:
         click.echo(f"Aragora {__version__} serves http://{loaded.settings.api_host}:{ports.api} (WebSocket also on {ports.ws}).")
 
     examples = ("Should a young product start on SQLite or PostgreSQL?",) if demo else ()
+    if loaded.settings.workers > 1:
+        raise SystemExit(_many(loaded, ready, examples))
     _run(app.serve(loaded, ready=ready, examples=examples))
+
+
+def _many(loaded: Loaded, ready: "Callable[[app.Ports], None]", examples: "Sequence[str]") -> int:
+    """Serve with several processes; what went wrong in any is one line."""
+    from aragora import app
+
+    try:
+        return app.serve_many(loaded, ready=ready, run=_run, examples=examples)
+    except ConfigError as error:
+        _fail(error.message, EXIT_CONFIG)
 
 
 @main.command()
