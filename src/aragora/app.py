@@ -37,6 +37,7 @@ from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.store.copy import copy
 from aragora.store.hooks import Hooks
 from aragora.store.leases import Leases
 from aragora.store.matches import Matches
@@ -133,6 +134,12 @@ def dispatch_for(settings: Settings, store: Store, bus: Bus) -> Dispatch | None:
     places = settings.max_running_debates if settings.role in {"all", "worker"} else 0
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return FleetDispatch(Leases(store.database), bus, runner=name, places=places, queued_max=settings.max_queued_debates, now=now)
+
+
+async def copy_database(source: Settings, target: Settings) -> dict[str, int]:
+    """Copy everything from one database to another, empty one; how many rows of each table."""
+    async with open_store(source) as old, open_store(target) as new:
+        return await copy(old.database, new.database)
 
 
 @asynccontextmanager

@@ -3,16 +3,21 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
+import servers
 from aragora.app import run
 from aragora.debate.consensus import cancelled
 from aragora.debate.events import DebateEnded, DebateStarted, PersonVoted, RoundCompleted
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, Seat, Status, Tally
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
-from aragora.store import Migration, Statement
+from aragora.store import Migration, Statement, position
+from aragora.store.copy import copy
+from aragora.store.postgres import connect
 from aragora.store.records import Cursor
+from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
 Open = Callable[[], AbstractAsyncContextManager[Store]]
@@ -317,3 +322,55 @@ def test_broken_step_leaves_nothing(opened: Open) -> None:
         assert ["9999_try"] == await store._db.migrate([Migration(name="9999_try", sql=step)], NOW)
 
     with_store(opened, body)
+
+
+def test_everything_is_copied(tmp_path: Path, database: servers.Postgres) -> None:
+    """A team's SQLite file comes to PostgreSQL whole, once; a log that differs would be found."""
+    name = "copied"
+    database.sql(f"CREATE DATABASE {name}")
+
+    async def main() -> None:
+        source = Store(Sqlite(tmp_path / "debates.db"))
+        await source.migrate(NOW)
+        for number in range(3):
+            await source.create(f"d{number}", a_brief(), at=NOW, start=True)
+            await source.append(f"d{number}", a_message(content="it's ü"), at=NOW)
+            await source.vote(f"d{number}", a_vote(), at=NOW)
+        async with connect(database.url(name)) as target:
+            store = Store(target)
+            await store.migrate(NOW)
+            counts = await copy(source.database, target)
+            assert (3, 9, 3) == (counts["debates"], counts["events"], counts["votes"])
+            assert [event.frame for event in await source.events("d1")] == [event.frame for event in await store.events("d1")]
+            assert (await source.total(), await source.debate("d2")) == (await store.total(), await store.debate("d2"))
+            assert (await store.append("d1", a_message("demo-2"), at=NOW)).fresh
+            with pytest.raises(Conflict):
+                await copy(source.database, target)
+            await store.close()
+        await source.close()
+
+    run(main())
+
+
+def test_copy_serves_lists_but_never_hides_what_its_reader_wrote(database: servers.Postgres) -> None:
+    """Lists come from the replica, unless it lacks what this caller wrote; when it is away, they come from the primary."""
+    with servers.standby(database, "late") as copy_of:
+        name = "read"
+        database.sql(f"CREATE DATABASE {name}")
+
+        async def main() -> None:
+            async with connect(database.url(name), replica_url=copy_of.url(name)) as both:
+                store = Store(both)
+                await store.migrate(NOW)
+                await store.create("d1", a_brief(), at=NOW, start=True)
+                copy_of.sql("SELECT pg_wal_replay_pause()", name)
+                await store.create("d2", a_brief(), at=NOW, start=True)
+                assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
+                position.set("")
+                assert "d2" not in {row.id for row in await store.debates(limit=5)}
+                copy_of.sql("SELECT pg_wal_replay_resume()", name)
+                copy_of.kill()
+                assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
+                await store.close()
+
+        run(main())

@@ -308,6 +308,33 @@ def bench(
     raise SystemExit(0 if fits else EXIT_FAILED)
 
 
+@main.command("copy")
+@click.argument("source", metavar="SQLITE_URL")
+@click.argument("target", metavar="POSTGRESQL_URL")
+def copy_command(*, source: str, target: str) -> None:
+    """Move a team from a SQLite file to an empty PostgreSQL database; stop the server first."""
+    from aragora import app
+
+    old, new = _settings(database_url=source), _settings(database_url=target)
+    if old.settings.on_postgres or not new.settings.on_postgres:
+        raise click.UsageError("Copy from sqlite:///FILE to postgresql://USER@HOST/DATABASE.")
+    if not old.settings.database_path.is_file():
+        raise click.UsageError("There is no such SQLite file.")
+    counts = _run(app.copy_database(old.settings, new.settings))
+    click.echo("\n".join(f"{table}: {count}" for table, count in counts.items() if count))
+    click.echo("Every row is there, and every log is the same, event by event.")
+
+
+@main.command()
+@click.option("--users", type=click.IntRange(1, 10_000_000), required=True, help="People who are there at the same time.")
+@click.option("--debates", type=click.IntRange(1, 1_000_000_000), help="Debates to keep; default 20 for each user.")
+def capacity(*, users: int, debates: int | None) -> None:
+    """Print what a fleet for so many users needs, from measured costs, and what the specification planned."""
+    from aragora.cli import plan
+
+    click.echo(plan.page(users, debates or plan.DEBATES_PER_USER * users))
+
+
 @main.command()
 @data_dir
 def migrate(*, data_dir: str | None) -> None:
