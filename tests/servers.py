@@ -344,3 +344,45 @@ def nginx(text: str, port: int) -> Iterator[Server]:
             yield server
         finally:
             server.stop(signal.SIGQUIT)
+
+
+class Cable:
+    """A network of its own for some processes, with a cable to this machine that can be pulled out."""
+
+    name, outside, inside = "aragora-test", "aragora-out", "aragora-in"
+    address, network = "10.213.77.1", "10.213.77.0/30"
+
+    @property
+    def wrap(self) -> tuple[str, ...]:
+        """What goes before a command that is to run inside."""
+        return (binary("ip"), "netns", "exec", self.name)
+
+    def plug(self, state: str) -> None:
+        """Pull the cable out with `down`: packets vanish, and nobody is told. `up` plugs it in again."""
+        subprocess.run([binary("ip"), "link", "set", self.outside, state], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def cable() -> Iterator[Cable]:
+    """Lay a cable; skipped where we may not."""
+    import pytest  # noqa: PLC0415  # not needed by those who only start servers
+
+    if os.getuid() != 0:
+        pytest.skip("networks of one's own are for root")
+    line, program = Cable(), binary("ip")
+
+    def ip(*words: str) -> None:
+        subprocess.run([program, *words], check=True, capture_output=True)
+
+    ip("netns", "add", line.name)
+    try:
+        ip("link", "add", line.outside, "type", "veth", "peer", "name", line.inside)
+        ip("link", "set", line.inside, "netns", line.name)
+        ip("addr", "add", f"{line.address}/30", "dev", line.outside)
+        ip("link", "set", line.outside, "up")
+        ip("-n", line.name, "addr", "add", "10.213.77.2/30", "dev", line.inside)
+        for device in (line.inside, "lo"):
+            ip("-n", line.name, "link", "set", device, "up")
+        yield line
+    finally:
+        ip("netns", "del", line.name)

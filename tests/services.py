@@ -8,6 +8,7 @@ from pathlib import Path
 PACKAGES = {
     "chromium": "chromium",
     "initdb": "postgresql",
+    "ip": "iproute2",
     "nginx": "nginx",
     "pg_basebackup": "postgresql",
     "pg_ctl": "postgresql",

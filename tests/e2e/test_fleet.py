@@ -15,7 +15,7 @@ import pytest
 
 import servers
 from aragora.app import run
-from fleet import NEVER, Fleet, a_fleet, show
+from fleet import NEVER, Fleet, Member, a_fleet, show
 
 SOAK = os.environ.get("FLEET_SOAK") == "1"
 DEBATES, WATCHERS, ROUNDS = (100, 500, 5) if SOAK else (20, 40, 1)
@@ -123,3 +123,34 @@ def test_postgresql_fails_over(tmp_path: Path) -> None:
 
         with a_fleet(tmp_path, url=url, direct_url=primary.url(), roles=ROLES, redis_url=cache.url) as fleet:
             hold("PostgreSQL failed over", fleet, failover, standby.url())
+
+
+def test_worker_is_cut_off(tmp_path: Path) -> None:
+    """The network between a worker and everything else swallows all packets for a while: others take over, and it wrote nothing."""
+    with servers.cable() as line, servers.postgres(settings=["listen_addresses=*"]) as database, servers.redis() as cache:
+        with (database.data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+            file.write(f"host all all {line.network} trust\n")
+        database.sql("SELECT pg_reload_conf()")
+        with a_fleet(tmp_path, url=database.url(), direct_url=database.url(), roles=ROLES, redis_url=cache.url) as fleet:
+            url = database.url().replace("127.0.0.1", line.address)
+            far = Member("worker", tmp_path / "far", {"database_url": url}, wrap=line.wrap)
+
+            async def cut(fleet: Fleet) -> None:
+                assert far.process is not None
+                await pause(4)
+                line.plug("down")
+                await fleet.taken_over(far.process.pid)
+                await pause(12)
+                line.plug("up")
+                await pause(6)
+
+            far.start()
+            fleet.members.append(far)
+            try:
+                servers.wait_for(
+                    lambda: int(database.sql("SELECT COUNT(*) FROM runners", servers.DATABASE)) > ROLES["worker"], "it"
+                )
+                hold("a worker cut off", fleet, cut, database.url())
+            finally:
+                far.kill()
+        assert [*far.asked()]
