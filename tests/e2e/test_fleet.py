@@ -126,7 +126,7 @@ def test_postgresql_fails_over(tmp_path: Path) -> None:
 
 
 def test_worker_is_cut_off(tmp_path: Path) -> None:
-    """The network between a worker and everything else swallows all packets for a while: others take over, and it wrote nothing."""
+    """The network between a worker and everything else swallows all packets for a while; others take over, it writes nothing."""
     with servers.cable() as line, servers.postgres(settings=["listen_addresses=*"]) as database, servers.redis() as cache:
         with (database.data / "pg_hba.conf").open("a", encoding="utf-8") as file:
             file.write(f"host all all {line.network} trust\n")
