@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -59,6 +60,12 @@ class Member:
         with (self.folder / "log").open("ab") as log:
             command = [*self.wrap, sys.executable, "-m", "aragora", "serve"]
             self.process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
+
+    def ready(self) -> bool:
+        """Whether it takes work."""
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -301,7 +308,7 @@ def a_fleet(folder: Path, *, url: str, direct_url: str, roles: dict[str, int], *
             member.start()
             stack.callback(_end, member)
         for member in members:
-            servers.wait_for(lambda member=member: servers.answers(member.port), f"{member.role} of the fleet", WAIT_S)  # type: ignore[misc]
+            servers.wait_for(member.ready, f"{member.role} of the fleet", WAIT_S)
         port = servers.free_port()
         stack.enter_context(servers.nginx(front_for(members, port), port))
         yield Fleet(members, port, direct_url)

@@ -6,6 +6,7 @@ holds are given to the script, and only what is missing is asked. So a crash cos
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,6 +40,8 @@ PIECES_EVERY_S = 0.04
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
 DETAIL_CHARS_MAX = 500
 LATE_S = 1.0
+# For so long it is believed that a debate is still ours; well below the time after which others take it.
+FRESH_S = 2.0
 FIRST_EPOCH = 1
 
 
@@ -284,6 +287,7 @@ class _Run:
         self._brief, self._id = claim.brief, claim.debate_id
         self.round = -1
         self.heard: list[Message] = []
+        self._known_at = -math.inf  # when it was last seen that turns may be asked
         self._round_ends = 0.0  # set when the first turns of a round are asked; round 0 is the first
         self._suggestions: tuple[Suggestion, ...] = ()
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
@@ -312,11 +316,14 @@ class _Run:
         """One message for each turn, in order: from the log where it has one, else asked, all at once."""
         known = {turn.key: self._claim.recorded[turn.key] for turn in turns if turn.key in self._claim.recorded}
         if len(known) < len(turns):
+            self._known_at = -math.inf
             await self._may_ask()
         if turns and turns[0].round != self.round:
             await self._begin(turns[0].round)
         missing = [replace(turn, suggestions=self._suggestions) for turn in turns if turn.key not in known]
         self._charge_for_lost(missing)
+        if missing:
+            await self._may_ask()
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
@@ -335,10 +342,14 @@ class _Run:
                     self._budget.spent_usd += self._engine.agents.worst_usd(self._request(turn, 0)) or 0.0
 
     async def _may_ask(self) -> None:
-        if self._engine.stopping:
-            raise HandOver("the engine is stopping")
-        if await self._engine.people.rests(self._id, self._claim.epoch):
-            raise HandOver("the debate rests")
+        """Raise when no turn may be asked. What was true before a sleep is not believed: others may have taken over meanwhile."""
+        while monotonic() - self._known_at > FRESH_S:
+            if self._engine.stopping:
+                raise HandOver("the engine is stopping")
+            began = monotonic()
+            if await self._engine.people.rests(self._id, self._claim.epoch):
+                raise HandOver("the debate rests")
+            self._known_at = began
 
     async def _begin(self, number: int) -> None:
         """Start the clock of a round, and settle what its turns are told of the suggestions of people."""

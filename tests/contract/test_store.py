@@ -289,7 +289,9 @@ def test_guard_hands_its_number_on(opened: Open) -> None:
         assert [(41, "debates")] == await store._db.write([guard, follow])
         absent = Statement(guard.sql, {"more": 1, "name": "absent"})
         assert [] == await store._db.write([absent, Statement(follow.sql, {"name": "never"})])
-        assert [("copy", 41), ("debates", 41)] == await store._db.read("SELECT name, n FROM counters WHERE n > 0 ORDER BY name", {})
+        assert [("copy", 41), ("debates", 41)] == await store._db.read(
+            "SELECT name, n FROM counters WHERE n > 0 ORDER BY name", {}
+        )
 
     with_store(opened, body)
 

@@ -21,6 +21,7 @@ SOAK = os.environ.get("FLEET_SOAK") == "1"
 DEBATES, WATCHERS, ROUNDS = (100, 500, 5) if SOAK else (20, 40, 1)
 KILL_EVERY_S = 3.0
 ROLES = {"api": 3, "ws": 2, "worker": 3} if SOAK else {"api": 2, "ws": 2, "worker": 2}
+RUNNERS = "SELECT COUNT(*) FROM runners"
 Fault = Callable[[Fleet], Awaitable[None]]
 
 pytestmark = pytest.mark.timeout(900)
@@ -131,9 +132,12 @@ def test_worker_is_cut_off(tmp_path: Path) -> None:
         with (database.data / "pg_hba.conf").open("a", encoding="utf-8") as file:
             file.write(f"host all all {line.network} trust\n")
         database.sql("SELECT pg_reload_conf()")
-        with a_fleet(tmp_path, url=database.url(), direct_url=database.url(), roles=ROLES, redis_url=cache.url) as fleet:
+        # Too few places for the others, so that it has its share.
+        roles, places = {**ROLES, "worker": 1}, DEBATES * 2 // 3
+        flags = {"redis_url": cache.url, "max_running_debates": places}
+        with a_fleet(tmp_path, url=database.url(), direct_url=database.url(), roles=roles, **flags) as fleet:
             url = database.url().replace("127.0.0.1", line.address)
-            far = Member("worker", tmp_path / "far", {"database_url": url}, wrap=line.wrap)
+            far = Member("worker", tmp_path / "far", {"database_url": url, "max_running_debates": places}, wrap=line.wrap)
 
             async def cut(fleet: Fleet) -> None:
                 assert far.process is not None
@@ -147,9 +151,7 @@ def test_worker_is_cut_off(tmp_path: Path) -> None:
             far.start()
             fleet.members.append(far)
             try:
-                servers.wait_for(
-                    lambda: int(database.sql("SELECT COUNT(*) FROM runners", servers.DATABASE)) > ROLES["worker"], "it"
-                )
+                servers.wait_for(lambda: int(database.sql(RUNNERS, servers.DATABASE)) > roles["worker"], "the far worker")
                 hold("a worker cut off", fleet, cut, database.url())
             finally:
                 far.kill()
