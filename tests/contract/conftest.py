@@ -1,34 +1,23 @@
 """Databases for the contract: the same suite runs on each."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-import servers
 from aragora.store.postgres import connect
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
+if TYPE_CHECKING:
+    import servers
+
 NOW = "2026-01-01T00:00:00.000000Z"
 _numbers = count()
 Open = Callable[[], AbstractAsyncContextManager[Store]]
-
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[servers.Postgres]:
-    """One PostgreSQL for all tests; each makes a database of its own in it."""
-    with servers.postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pooler(database: servers.Postgres) -> Iterator[servers.Server]:
-    """One PgBouncer before it."""
-    with servers.pgbouncer(database) as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres", "pgbouncer"])

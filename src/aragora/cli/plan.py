@@ -14,14 +14,14 @@ RUNNING = 0.01  # debates that run at the same time, per user
 TURNS_PER_S = 0.5  # of one running debate: six calls of a model at once, 12 s each
 
 # What was measured, on PostgreSQL (docs/DATABASE.md says how).
-WS_KB = 30  # a watcher: its socket and its place in a window
-DEBATE_KB = 97  # a running debate in a worker
-PROCESS_MB = 75
-API_REQUESTS_PER_CORE = 1_500  # list, get, create and vote in equal parts, the database's share not counted
-DELIVERIES_PER_CORE = 20_000
-TURNS_PER_CORE = 300
-EVENTS_PER_DB_CORE = 1_500
-DEBATE_DISK_KB = 40  # a debate of three seats and two rounds with its log, messages, votes and indexes
+WS_KB = 39  # a watcher: its socket, its task and its place in a window
+DEBATE_KB = 112  # a running debate in a worker
+PROCESS_MB = 90
+API_REQUESTS_PER_CORE = 1_200  # a list costs 1.1 ms, a log 0.7, a creation 1.0, a leaderboard 0.4; the database's share is extra
+DELIVERIES_PER_CORE = 20_000  # 47 us each
+TURNS_PER_CORE = 1_400  # 0.7 ms each, beside what models cost
+EVENTS_PER_DB_CORE = 1_200  # what a fleet and its database wrote together on two cores
+DEBATE_DISK_KB = 44  # a debate of 24 turns of demo agents, with its log, messages, votes and indexes
 WS_PER_PROCESS = 5_000
 RUNNING_PER_PROCESS = 200
 LOAD = 0.6  # a core is planned to be this busy, so that one process may be away
