@@ -1,6 +1,6 @@
 """What several processes on PostgreSQL and Redis cost beside one on SQLite: turns, waits, and what a watcher weighs.
 
-    PYTHONPATH=src:tests python benchmarks/fleet.py
+    PYTHONPATH=src:tests python benchmarks/processes.py
 
 Prints a table. The servers, their database and this program share the machine.
 """
