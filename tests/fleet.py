@@ -110,7 +110,6 @@ class Fleet:
     def __init__(self, members: list[Member], front: int, database_url: str) -> None:
         self.members, self.url, self.database_url = members, f"http://127.0.0.1:{front}", database_url
         self.ledger = Ledger()
-        self.watching = True
 
     def of(self, role: str) -> list[Member]:
         """The processes of a role."""
@@ -119,7 +118,8 @@ class Fleet:
     async def load(self, *, debates: int, watchers: int, faults: Callable[[], Awaitable[None]]) -> None:
         """Keep so many debates running and watched while the faults happen; then wait until every debate has ended."""
         ends = asyncio.Event()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=40)) as http, asyncio.TaskGroup() as tasks:
+        timeout, every = aiohttp.ClientTimeout(total=40), aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(timeout=timeout, connector=every) as http, asyncio.TaskGroup() as tasks:
             places = asyncio.Semaphore(debates)
             tasks.create_task(self._create(http, places, ends, tasks))
             tasks.create_task(self._vote(http, ends))
@@ -131,7 +131,6 @@ class Fleet:
             await faults()
             ends.set()
             await self._drained(http)
-            self.watching = False
 
     async def _create(
         self, http: aiohttp.ClientSession, places: asyncio.Semaphore, ends: asyncio.Event, tasks: asyncio.TaskGroup
@@ -199,9 +198,9 @@ class Fleet:
             seen: list[int] = []
             place = len(self.ledger.seen)
             self.ledger.seen[place] = (debate_id, seen)
-            while self.watching and not await self._follow(http, debate_id, seen):
+            while not await self._follow(http, debate_id, seen):
                 await asyncio.sleep(random.uniform(0.05, 0.5))
-            if ends.is_set() or not self.watching:
+            if ends.is_set():
                 return
 
     async def _follow(self, http: aiohttp.ClientSession, debate_id: str, seen: list[int]) -> bool:

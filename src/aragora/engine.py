@@ -40,8 +40,9 @@ PIECES_EVERY_S = 0.04
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
 DETAIL_CHARS_MAX = 500
 LATE_S = 1.0
-# For so long it is believed that a debate is still ours; well below the time after which others take it.
-FRESH_S = 2.0
+# For so long it is believed that a debate is still ours: less than a model takes to answer, so that whoever takes a debate over
+# has recorded nothing yet.
+FRESH_S = 0.25
 FIRST_EPOCH = 1
 
 
