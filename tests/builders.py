@@ -25,6 +25,7 @@ from aragora.debate.model import Brief, seats_for
 from aragora.engine import Bounds, Engine
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
+from aragora.store.postgres import connect
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 
@@ -53,9 +54,15 @@ def loaded(folder: Path, **flags: object) -> Loaded:
     return load({"data_dir": folder, **quick, **flags}, {}, None)
 
 
+# Where a test's databases are instead of in a SQLite file, by the path that the file would have.
+elsewhere: list[Callable[[Path], str]] = []
+
+
 @asynccontextmanager
 async def parts_at(folder: Path, *, run: bool = True, **flags: object) -> AsyncIterator[Parts]:
     """The parts of a product, with its engine running."""
+    if elsewhere:
+        flags["database_url"] = elsewhere[-1](folder)
     async with app.open_parts(loaded(folder, **flags)) as parts, asyncio.TaskGroup() as tasks:
         if run:
             tasks.create_task(parts.engine.run())
@@ -67,7 +74,16 @@ async def parts_at(folder: Path, *, run: bool = True, **flags: object) -> AsyncI
 
 @asynccontextmanager
 async def store_at(file: Path) -> AsyncIterator[Store]:
-    """A store on a SQLite file."""
+    """A store on a SQLite file, or on what stands for it."""
+    if elsewhere:
+        async with connect(elsewhere[-1](file), pool_max=5) as database:
+            store = Store(database)
+            await store.migrate(app.now())
+            try:
+                yield store
+            finally:
+                await store.close()
+        return
     store = Store(Sqlite(file))
     try:
         await store.migrate(app.now())

@@ -8,11 +8,21 @@ from pathlib import Path
 PACKAGES = {
     "chromium": "chromium",
     "initdb": "postgresql",
+    "ip": "iproute2",
     "nginx": "nginx",
+    "pg_basebackup": "postgresql",
+    "pg_ctl": "postgresql",
+    "pg_dump": "postgresql",
+    "pg_isready": "postgresql",
+    "pg_restore": "postgresql",
     "pgbouncer": "pgbouncer",
+    "postgres": "postgresql",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "psql": "postgresql",
+    "redis-cli": "redis-tools",
     "redis-server": "redis-server",
+    "setpriv": "util-linux",
     "tmux": "tmux",
 }
 # Where Debian puts programs that are not for everybody's path.
@@ -40,7 +50,7 @@ def missing() -> list[str]:
     asked = {
         name
         for file in Path(__file__).parent.rglob("*.py")
-        for name in re.findall(r'\bbinary\("([a-z-]+)"\)', file.read_text("utf-8"))
+        for name in re.findall(r'\bbinary\("([a-z_-]+)"\)', file.read_text("utf-8"))
     }
     return sorted({PACKAGES[name] for name in asked if found(name) is None})
 

@@ -73,7 +73,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         "--ws-port: must be a whole number from 0 to 65535",
         "ARAGORA_API_PROT: there is no such variable; did you mean ARAGORA_API_PORT?",
         "ARAGORA_DEMO_DELAY_S: must be a number from 0 to 60 s",
-        "ARAGORA_WORKERS: must be 1 on SQLite, where one process writes",
+        "ARAGORA_WORKERS: must be 1 on SQLite, where one process writes; several need PostgreSQL",
         "log_level in aragora.toml: must be one of debug, info, warning, error",
         "max_rounds in aragora.toml: must be a whole number from 1 to 100 rounds",
     ] == sorted(faults_of({"ws_port": "x"}, environ, path))
@@ -149,13 +149,22 @@ def test_database_that_keeps_nothing_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "url"),
-    [("DATABASE_URL", "postgresql://me:hunter22@db/x"), ("REDIS_URL", "redis://:hunter22@cache")],
+    [("DATABASE_URL", "mysql://me:hunter22@db/x"), ("REDIS_URL", "http://:hunter22@cache"), ("DATABASE_REPLICA_URL", "hunter22")],
 )
-def test_servers_that_are_not_in_this_version_are_refused(name: str, url: str) -> None:
-    """A URL that would be ignored is a promise that would be broken."""
-    (fault,) = faults_of(environ={f"ARAGORA_{name}": url})
-    assert "not in this version" in fault
+def test_servers_of_another_kind_are_refused(name: str, url: str) -> None:
+    """A URL that would be ignored is a promise that would be broken; what it says stays secret."""
+    fault = faults_of(environ={f"ARAGORA_{name}": url})[0]
+    assert fault.startswith(f"ARAGORA_{name}: must ")
     assert "hunter22" not in fault
+
+
+@pytest.mark.parametrize(("name", "value"), [("WORKERS", "4"), ("ROLE", "api"), ("DATABASE_REPLICA_URL", "postgresql://b/x")])
+def test_a_fleet_needs_postgresql(name: str, value: str) -> None:
+    """What one file cannot give is refused with the reason, and accepted on PostgreSQL."""
+    (fault,) = faults_of(environ={f"ARAGORA_{name}": value})
+    assert fault.startswith(f"ARAGORA_{name}: ")
+    assert "PostgreSQL" in fault
+    load({}, {f"ARAGORA_{name}": value, "ARAGORA_DATABASE_URL": "postgresql://a/x"}, None)
 
 
 def test_secret_is_read_from_its_file(tmp_path: Path) -> None:

@@ -18,18 +18,20 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
     "app": {
-        *("api", "auth", "bus", "config", "debate", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "providers", "store", "webhooks"),
+        *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
+        *("log", "memory", "metrics", "providers", "store", "webhooks", "workers"),
     },
     "api": {
         *("auth", "config", "debate", "engine", "feed", "limits", "memory", "metrics"),
         *("people", "providers", "store", "web", "webhooks"),
     },
-    "engine": {"bus", "debate", "memory", "metrics", "people", "providers", "store"},
+    "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
     "client": {"api"},
     "webhooks": {"store"},
     "people": {"bus", "debate", "store"},
+    "dispatch": {"bus", "store"},
+    "workers": {"metrics"},
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},
     "auth": {"limits", "store"},

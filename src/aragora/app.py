@@ -8,11 +8,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
 from time import monotonic, time_ns
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -23,9 +25,10 @@ from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
-from aragora.bus import LocalBus
+from aragora.bus import Bus, LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
+from aragora.dispatch import Dispatch, FleetDispatch
 from aragora.engine import Bounds, Engine
 from aragora.errors import ConfigError
 from aragora.feed import Feed
@@ -34,7 +37,9 @@ from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.store.copy import copy
 from aragora.store.hooks import Hooks
+from aragora.store.leases import Leases
 from aragora.store.matches import Matches
 from aragora.store.ownership import Ownership
 from aragora.store.repeats import Repeats
@@ -43,6 +48,10 @@ from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 from aragora.store.users import Users
 from aragora.webhooks import Webhooks
+from aragora.workers import Supervisor, among_siblings
+
+if TYPE_CHECKING:
+    from aragora.store import Database
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -51,6 +60,8 @@ log = structlog.get_logger(__name__)
 SEED_BITS = 53
 BACKLOG = 1024
 EXIT_DISK_FAILED = 74
+# Where each role listens; a worker says on the port of the API how it is.
+PORTS = {"all": ("api_port", "ws_port"), "api": ("api_port",), "ws": ("ws_port",), "worker": ("api_port",)}
 
 
 def now() -> str:
@@ -77,11 +88,58 @@ def _disk_failed() -> None:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, whatever its schema."""
-    store = Store(Sqlite(settings.database_path, wait_s=settings.db_pool_timeout, on_broken=_disk_failed))
+    async with AsyncExitStack() as stack:
+        database: Database
+        if settings.on_postgres:
+            connect = _extra("postgres", "aragora.store.postgres").connect
+            database = await stack.enter_async_context(
+                connect(
+                    settings.database_url,
+                    replica_url=settings.database_replica_url,
+                    pool_max=settings.db_pool_size + settings.db_max_overflow,
+                    wait_s=settings.db_pool_timeout,
+                )
+            )
+        else:
+            database = Sqlite(settings.database_path, wait_s=settings.db_pool_timeout, on_broken=_disk_failed)
+        store = Store(database)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+def _extra(name: str, module: str) -> Any:  # noqa: ANN401  # a module
+    """A module that needs an extra; it is imported when a setting asks for it."""
     try:
-        yield store
-    finally:
-        await store.close()
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"This needs `pip install 'aragora[{name}]'`: {error.name} is missing.") from error
+
+
+@asynccontextmanager
+async def open_bus(settings: Settings) -> AsyncIterator[Bus]:
+    """The doorbell that the settings name."""
+    if not settings.redis_url:
+        yield LocalBus()
+        return
+    async with _extra("redis", "aragora.bus.redis").connect(settings.redis_url) as bus:
+        yield bus
+
+
+def dispatch_for(settings: Settings, store: Store, bus: Bus) -> Dispatch | None:
+    """How a process of a fleet finds its debates; None where there is no fleet."""
+    if not settings.on_postgres:
+        return None
+    places = settings.max_running_debates if settings.role in {"all", "worker"} else 0
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return FleetDispatch(Leases(store.database), bus, runner=name, places=places, queued_max=settings.max_queued_debates, now=now)
+
+
+async def copy_database(source: Settings, target: Settings) -> dict[str, int]:
+    """Copy everything from one database to another, empty one; how many rows of each table."""
+    async with open_store(source) as old, open_store(target) as new:
+        return await copy(old.database, new.database)
 
 
 @asynccontextmanager
@@ -101,12 +159,9 @@ def agents_of(loaded: Loaded) -> Agents:
     return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known)
 
 
-@asynccontextmanager
-async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
-    """Everything but the sockets: what `serve` and `debate` have in common."""
-    settings = loaded.settings
-    agents, bus, metrics = agents_of(loaded), LocalBus(), Metrics()
-    bounds = Bounds(
+def bounds_of(settings: Settings) -> Bounds:
+    """What the engine never exceeds."""
+    return Bounds(
         running_max=settings.max_running_debates,
         queued_max=settings.max_queued_debates,
         turn_timeout_s=settings.turn_timeout_s,
@@ -114,16 +169,35 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         person_timeout_s=settings.person_timeout_s,
         grace_s=settings.shutdown_grace_s,
     )
-    async with open_store(settings) as store, Feed(store, bus) as feed:
-        engine = Engine(store=store, bus=bus, agents=agents, bounds=bounds, now=now, new_id=new_id, metrics=metrics)
+
+
+@asynccontextmanager
+async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
+    """Everything but the sockets: what `serve` and `debate` have in common."""
+    settings = loaded.settings
+    agents, metrics = agents_of(loaded), Metrics()
+    async with open_store(settings) as store, open_bus(settings) as bus, Feed(store, bus) as feed:
+        engine = Engine(
+            store=store,
+            bus=bus,
+            agents=agents,
+            bounds=bounds_of(settings),
+            now=now,
+            new_id=new_id,
+            metrics=metrics,
+            dispatch=dispatch_for(settings, store, bus),
+        )
         metrics.watch("aragora_active_debates", lambda: engine.running)
         metrics.watch("aragora_queued_debates", lambda: engine.queued)
         metrics.watch("aragora_db_connections", lambda: store.connections)
-        limits = {
+        if settings.redis_url:
+            metrics.watch("aragora_bus_up", lambda: float(bus.shared))
+        per_minute = {
             "default": settings.rate_limit_default,
             "auth": settings.rate_limit_auth,
             "debates": settings.rate_limit_debates,
         }
+        limits = Limits(per_minute, redis_url=settings.redis_url)
         try:
             yield Parts(
                 settings=settings,
@@ -149,13 +223,14 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 feed=feed,
                 agents=agents,
                 metrics=metrics,
-                limits=Limits(limits),
+                limits=limits,
                 cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
                 new_seed=new_seed,
                 now=now,
                 started=monotonic(),
             )
         finally:
+            await limits.close()
             await agents.close()
 
 
@@ -178,9 +253,9 @@ class Ports:
 
 
 def _bind(settings: Settings) -> list[socket.socket]:
-    """Sockets for both ports; raises ConfigError when one is taken."""
+    """Sockets for the ports of this role; raises ConfigError when one is taken."""
     bound: list[socket.socket] = []
-    for name in ("api_port", "ws_port"):
+    for name in PORTS[settings.role]:
         port = getattr(settings, name)
         family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -198,10 +273,20 @@ def _bind(settings: Settings) -> list[socket.socket]:
     return bound
 
 
-async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Sequence[str] = ()) -> None:
-    """Serve until SIGTERM or SIGINT. The first lets calls in flight end and hands the debates over; the second ends now."""
+async def serve(
+    loaded: Loaded,
+    *,
+    ready: Callable[[Ports], object],
+    examples: Sequence[str] = (),
+    sockets: Sequence[socket.socket] = (),
+    place: tuple[int, Path] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. The first lets calls in flight end and hands the debates over; the second ends now.
+
+    One of several processes is given the `sockets` that they share, and its `place` among them.
+    """
     settings = loaded.settings
-    sockets = _bind(settings)
+    sockets = list(sockets) or _bind(settings)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.thread_pool_size, thread_name_prefix="aragora"))
     for note in loaded.notes:
@@ -218,17 +303,39 @@ async def serve(loaded: Loaded, *, ready: Callable[[Ports], None], examples: Seq
         parts.metrics.watch("aragora_ws_connections", lambda: server.websockets)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, parts.engine, server)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets=sockets))
+        siblings = among_siblings(*place, parts.metrics) if place else nullcontext()
+        async with siblings, asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=list(sockets)))
             telling = tasks.create_task(parts.webhooks.run())
             tasks.create_task(_run(parts.engine, server, telling))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
-            ready(Ports(*(each.getsockname()[1] for each in sockets)))
+            ready(_ports(sockets))
         for number in (signal.SIGTERM, signal.SIGINT):
             # Everything is handed over; a signal more must not turn a clean end into a failed one.
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
+
+
+def serve_many(
+    loaded: Loaded,
+    *,
+    ready: Callable[[Ports], object],
+    run: Callable[[Coroutine[None, None, None]], None],
+    examples: Sequence[str] = (),
+) -> int:
+    """Serve with as many processes as the settings say, on the same ports, each in a `run` of its own; returns the exit code."""
+    sockets = _bind(loaded.settings)
+
+    def child(place: int, folder: Path, serving: Callable[[], object]) -> None:
+        shown = examples if place == 0 else ()
+        run(serve(loaded, ready=lambda _: serving(), examples=shown, sockets=sockets, place=(place, folder)))
+
+    return Supervisor(loaded.settings.workers, child, lambda: ready(_ports(sockets))).run()
+
+
+def _ports(sockets: Sequence[socket.socket]) -> Ports:
+    return Ports(sockets[0].getsockname()[1], sockets[-1].getsockname()[1])
 
 
 async def _run(engine: Engine, server: Server, telling: asyncio.Task[None]) -> None:

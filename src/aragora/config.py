@@ -17,6 +17,8 @@ from aragora.errors import ConfigError
 PREFIX = "ARAGORA_"
 TOML_NAME = "aragora.toml"
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
+REDIS = ("redis://", "rediss://", "redis+cluster://", "redis+sentinel://")
 SECRET_BYTES_MAX = 65_536
 # Names with our prefix that the tests and the public client read; met in a shared shell, they are no mistake.
 OTHERS = frozenset(
@@ -80,16 +82,20 @@ def _flaw_of_key(text: str) -> str | None:
 
 
 def _flaw_of_database(url: str) -> str | None:
-    if url.startswith(("postgresql:", "postgres:")):
-        return "PostgreSQL is not in this version; leave it empty for SQLite"
+    if url.startswith(POSTGRES):
+        return _flaw_of_postgres(url)
     if not url.startswith(SQLITE):
-        return f"must begin with {SQLITE}"
+        return f"must begin with {SQLITE} or {POSTGRES[0]}"
     path = url.removeprefix(SQLITE)
     return None if path and path != ":memory:" and not {"?", "#"} & set(path) else f"must name a file: {SQLITE}PATH"
 
 
-def _flaw_of_redis(_: str) -> str:
-    return "Redis is not in this version; leave it empty"
+def _flaw_of_postgres(url: str) -> str | None:
+    return None if url.startswith(POSTGRES) else f"must look like {POSTGRES[0]}USER@HOST/DATABASE"
+
+
+def _flaw_of_redis(url: str) -> str | None:
+    return None if url.startswith(REDIS) else "must begin with " + ", ".join(REDIS[:-1]) + f" or {REDIS[-1]}"
 
 
 def _flaw_of_networks(text: str) -> str | None:
@@ -133,7 +139,12 @@ class Settings:
     api_host: str = _text("127.0.0.1", "Address that both ports listen on.", section="Listening")
     api_port: int = _number(8080, "Port of the HTTP API, the page and `/ws`; 0 takes any free one.", high=PORT)
     ws_port: int = _number(8765, "Second port of the same application, for WebSocket; 0 takes any free one.", high=PORT)
-    workers: int = _number(1, "Processes that serve requests; SQLite has one writer, so 1.", low=1, high=64)
+    workers: int = _number(1, "Processes that serve, on the same ports; more than 1 needs PostgreSQL.", low=1, high=64)
+    role: str = _text(
+        "all",
+        "What this process does: answer requests, run debates, or both; all but `all` needs PostgreSQL.",
+        choices=("all", "api", "ws", "worker"),
+    )
     trusted_proxies: str = _text(
         "", "Addresses or networks whose `X-Forwarded-For` is believed, with commas between them.", flaw=_flaw_of_networks
     )
@@ -172,7 +183,8 @@ class Settings:
     database_url: str = _text(
         "", "Database; empty means `sqlite:///DATA_DIR/aragora_debates.db`.", flaw=_flaw_of_database, secret=True
     )
-    redis_url: str = _text("", "Redis for several processes; not in this version.", flaw=_flaw_of_redis, secret=True)
+    database_replica_url: str = _text("", "PostgreSQL copy that lists are read from.", flaw=_flaw_of_postgres, secret=True)
+    redis_url: str = _text("", "Redis for live events and limits of several processes.", flaw=_flaw_of_redis, secret=True)
     signing_key: str = _text("", "Ed25519 key that signs receipts: 32 bytes in hexadecimal.", flaw=_flaw_of_key, secret=True)
     db_pool_size: int = _number(20, "Connections kept to a database server.", unit="connections", low=1, high=10_000)
     db_max_overflow: int = _number(10, "Connections beyond the pool under load.", unit="connections", high=10_000)
@@ -234,6 +246,11 @@ class Settings:
         "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error"), section="Logging"
     )
     log_format: str = _text("auto", "Look of log lines; auto is text on a terminal, else JSON.", choices=("auto", "json", "text"))
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the database is PostgreSQL."""
+        return self.database_url.startswith(POSTGRES)
 
     @property
     def database_path(self) -> Path:
@@ -307,7 +324,11 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Pat
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
     return Loaded(
-        settings=settings, origins=origins, notes=tuple(_ignored(origins)), secret=partial(secret_from, environ), **tables
+        settings=settings,
+        origins=origins,
+        notes=tuple(_ignored(settings, origins)),
+        secret=partial(secret_from, environ),
+        **tables,
     )
 
 
@@ -455,8 +476,13 @@ def _entries(name: str, table: object, faults: list[str]) -> Entries:
 def _conflicts(settings: Settings) -> Iterator[str]:
     if settings.api_port == settings.ws_port != 0:
         yield f"{env_name('ws_port')}: must differ from {env_name('api_port')}; the API port serves /ws as well"
-    if settings.workers > 1:
-        yield f"{env_name('workers')}: must be 1 on SQLite, where one process writes"
+    if not settings.on_postgres:
+        if settings.workers > 1:
+            yield f"{env_name('workers')}: must be 1 on SQLite, where one process writes; several need PostgreSQL"
+        if settings.role != "all":
+            yield f"{env_name('role')}: must be all on SQLite, where one process does everything; parts need PostgreSQL"
+        if settings.database_replica_url:
+            yield f"{env_name('database_replica_url')}: needs PostgreSQL in {env_name('database_url')}"
 
 
 def _exposed(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
@@ -468,7 +494,7 @@ def _exposed(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
         )
 
 
-def _ignored(origins: Mapping[str, str]) -> Iterator[str]:
+def _ignored(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
     for name in ("db_pool_size", "db_max_overflow"):
-        if origins[name] != "default":
+        if origins[name] != "default" and not settings.on_postgres:
             yield f"{_called(name, origins[name])} is ignored on SQLite: one connection writes, and reads need no pool"

@@ -1,11 +1,12 @@
 """Runs debates: asks the turns that a script wants, records what was said, resumes what was broken off. The only driver.
 
-May import debate, store, bus and providers. A first run and a resumed one are the same code: messages that the log holds are
-given to the script, and only what is missing is asked. So a crash costs at most the calls that were in flight.
+May import debate, dispatch, store, bus and providers. A first run and a resumed one are the same code: messages that the log
+holds are given to the script, and only what is missing is asked. So a crash costs at most the calls that were in flight.
 """
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from time import monotonic
 import msgspec
 import structlog
 
-from aragora.bus import LocalBus
+from aragora.bus import WORK, Bus
 from aragora.debate.consensus import cancelled, failed
 from aragora.debate.costs import accounted, spent_usd
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
@@ -23,7 +24,8 @@ from aragora.debate.forms import BALLOTS, mend
 from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Suggestion, Turn
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
-from aragora.errors import Conflict, Fenced, Invalid, NotFound, Overloaded, RateLimited, StoreError
+from aragora.dispatch import FULL_RETRY_AFTER_S, Dispatch, LocalDispatch, Look
+from aragora.errors import Conflict, Fenced, Invalid, NotFound, Overloaded, StoreError
 from aragora.metrics import Metrics
 from aragora.people import People, held_by_person
 from aragora.providers import Budget, Completion, ProviderError, Request
@@ -35,10 +37,12 @@ log = structlog.get_logger(__name__)
 
 # Pieces of a text are sent to watchers at most this often; between, they are joined.
 PIECES_EVERY_S = 0.04
-RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
-FULL_RETRY_AFTER_S = 5.0
+RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
 DETAIL_CHARS_MAX = 500
 LATE_S = 1.0
+# For so long it is believed that a debate is still ours: less than a model takes to answer, so that whoever takes a debate over
+# has recorded nothing yet.
+FRESH_S = 0.25
 FIRST_EPOCH = 1
 
 
@@ -65,22 +69,22 @@ class Engine:
         self,
         *,
         store: Store,
-        bus: LocalBus,
+        bus: Bus,
         agents: Agents,
         bounds: Bounds,
         now: Callable[[], str],
         new_id: Callable[[], str],
         metrics: Metrics,
+        dispatch: Dispatch | None = None,
     ) -> None:
-        """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess."""
+        """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess; without `dispatch` this process is alone."""
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.metrics = metrics
         self.new_id = new_id
         self.people = People(store=store, bus=bus, now=now, new_id=new_id, timeout_s=bounds.person_timeout_s)
-        self._waiting: dict[str, None] = {}  # in order; a debate waits once, however often it is found
+        self.dispatch = dispatch or LocalDispatch(store, running_max=bounds.running_max, queued_max=bounds.queued_max)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # to be run once more, since their runner may just be leaving them
-        self._reserved = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
@@ -93,7 +97,7 @@ class Engine:
     @property
     def queued(self) -> int:
         """How many accepted debates wait for a place."""
-        return len(self._waiting)
+        return self.dispatch.queued
 
     @property
     def stopping(self) -> bool:
@@ -102,26 +106,37 @@ class Engine:
 
     async def run(self, *, resume: bool = True) -> None:
         """Run debates until `stop`: those broken off before, and those started from now on."""
-        async with asyncio.TaskGroup() as self._tasks:
-            if resume:
-                await self._resume()
-            self._fill()
-            await self._stopping.wait()
-            await self._drain()
-        self._tasks = None
+        await self.dispatch.begin(resume=resume)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while not self.stopping:
+                    self.dispatch.woken.clear()
+                    self._obey(await self.dispatch.look(self._running))
+                    await self._woken()
+                await self._drain()
+        finally:
+            self._tasks = None
+            await self.dispatch.end()
 
-    async def _resume(self) -> None:
-        """Queue every debate that was started and has not ended. They were accepted before, so no bound turns them away."""
-        after = ""
-        while page := await self.store.unfinished(after=after):
-            self._waiting |= dict.fromkeys(debate_id for debate_id in page if debate_id not in self._running)
-            after = page[-1]
-        if self._waiting:
-            log.info("resuming debates", debates=len(self._waiting))
+    def _obey(self, look: Look) -> None:
+        """Run and stop running what a look said."""
+        for debate_id in look.stop:
+            if debate_id in self._running:
+                self._running[debate_id].cancel()
+        for debate_id in look.start:
+            if self._tasks is not None and not self.stopping:
+                task = self._tasks.create_task(self._keep_running(debate_id), name=f"debate {debate_id}")
+                self._running[debate_id] = task
+                task.add_done_callback(partial(self._left, debate_id))
+
+    async def _woken(self) -> None:
+        """Wait until there is reason to look again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.dispatch.wait_s):
+                await self.dispatch.woken.wait()
 
     async def _drain(self) -> None:
         """Let calls in flight end, within the grace; then leave what is left for the next run."""
-        self._waiting.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.bounds.grace_s):
                 while self._running:
@@ -133,10 +148,11 @@ class Engine:
         """Ask no further turns; `run` returns when the calls in flight have ended or the grace is over."""
         self._stopping.set()
         self._idle.set()
+        self.dispatch.woken.set()
 
     def abort(self) -> None:
         """Break off everything now. Nothing recorded is lost; the debates resume at the next start."""
-        self._stopping.set()
+        self.stop()
         for task in self._running.values():
             task.cancel()
 
@@ -146,7 +162,7 @@ class Engine:
         with self._place() if start else contextlib.nullcontext():
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
             if start:
-                self._enqueue(debate_id)
+                self._offer(debate_id)
         return debate_id
 
     async def start(self, debate_id: str) -> None:
@@ -159,14 +175,14 @@ class Engine:
         with self._place():
             recorded = await self.store.append(debate_id, DebateStarted(brief=record.brief), at=self.now())
             if recorded.fresh:
-                self._enqueue(debate_id)
+                self._offer(debate_id)
 
     async def resume(self, debate_id: str) -> None:
         """Run one debate that was broken off, or that rested; asking twice runs it once."""
         if debate_id in self._running:
             self._again.add(debate_id)
         else:
-            self._enqueue(debate_id)
+            self._offer(debate_id)
 
     async def cancel(self, debate_id: str, detail: str = "") -> None:
         """End a debate now and stop its work. Raises Conflict when it has ended already."""
@@ -186,6 +202,8 @@ class Engine:
             raise Conflict("The debate has ended.")
         if debate_id in self._running:
             self._running[debate_id].cancel()
+        else:
+            self.bus.ring(WORK)
         self.bus.ring(debate_id)
 
     def cancel_soon(self, debate_id: str, detail: str) -> None:
@@ -208,38 +226,20 @@ class Engine:
         """Hold a place while a debate is being stored, so that no more are acknowledged than there is room for."""
         if self.stopping:
             raise Overloaded("The server is stopping.", retry_after_s=FULL_RETRY_AFTER_S)
-        accepted = self.running + self.queued + self._reserved
-        if accepted >= self.bounds.running_max + self.bounds.queued_max:
-            raise RateLimited("As many debates are running and waiting as this server accepts.", retry_after_s=FULL_RETRY_AFTER_S)
-        self._reserved += 1
-        try:
+        with self.dispatch.place(self.running):
             yield
-        finally:
-            self._reserved -= 1
 
-    def _enqueue(self, debate_id: str) -> None:
-        # A start-up that looks for unfinished debates may find a new one before its creator gets here.
-        if debate_id not in self._running:
-            self._waiting[debate_id] = None
+    def _offer(self, debate_id: str) -> None:
+        self.dispatch.offer(debate_id)
         self.bus.ring(debate_id)
-        self._fill()
-
-    def _fill(self) -> None:
-        """Give free places to those who wait longest."""
-        while self._tasks is not None and self._waiting and self.running < self.bounds.running_max and not self.stopping:
-            debate_id = next(iter(self._waiting))
-            del self._waiting[debate_id]
-            task = self._tasks.create_task(self._keep_running(debate_id), name=f"debate {debate_id}")
-            self._running[debate_id] = task
-            task.add_done_callback(partial(self._left, debate_id))
 
     def _left(self, debate_id: str, _: asyncio.Task[None]) -> None:
         del self._running[debate_id]
         if debate_id in self._again:
             self._again.discard(debate_id)
-            self._waiting[debate_id] = None
+            self.dispatch.offer(debate_id)
         self._idle.set()
-        self._fill()
+        self.dispatch.woken.set()
 
     async def _keep_running(self, debate_id: str) -> None:
         """Run a debate to its end. When the database is away, wait and go on; nothing else may stop it."""
@@ -247,7 +247,10 @@ class Engine:
         while True:
             try:
                 await self._run(debate_id)
-            except (Fenced, HandOver, NotFound) as left:
+            except (Fenced, NotFound) as left:
+                log.info("debate left", debate_id=debate_id, why=left.message)
+                return
+            except HandOver as left:
                 log.info("debate left", debate_id=debate_id, why=str(left))
             except (StoreError, Overloaded) as error:
                 log.warning("debate waits for the database", debate_id=debate_id, error=error.message, wait_s=wait_s)
@@ -257,10 +260,13 @@ class Engine:
                 wait_s = min(2 * wait_s, RETRY_MAX_S)
                 if not self.stopping:
                     continue
+            else:
+                return
+            await self.dispatch.left(debate_id)
             return
 
     async def _run(self, debate_id: str) -> None:
-        claim = await self.store.claim(debate_id, at=self.now())
+        claim = await self.store.claim(debate_id, at=self.now(), runner=self.dispatch.runner)
         run = _Run(self, claim)
         try:
             outcome = await run.play()
@@ -282,6 +288,7 @@ class _Run:
         self._brief, self._id = claim.brief, claim.debate_id
         self.round = -1
         self.heard: list[Message] = []
+        self._known_at = -math.inf  # when it was last seen that turns may be asked
         self._round_ends = 0.0  # set when the first turns of a round are asked; round 0 is the first
         self._suggestions: tuple[Suggestion, ...] = ()
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
@@ -310,11 +317,14 @@ class _Run:
         """One message for each turn, in order: from the log where it has one, else asked, all at once."""
         known = {turn.key: self._claim.recorded[turn.key] for turn in turns if turn.key in self._claim.recorded}
         if len(known) < len(turns):
+            self._known_at = -math.inf
             await self._may_ask()
         if turns and turns[0].round != self.round:
             await self._begin(turns[0].round)
         missing = [replace(turn, suggestions=self._suggestions) for turn in turns if turn.key not in known]
         self._charge_for_lost(missing)
+        if missing:
+            await self._may_ask()
         try:
             async with asyncio.TaskGroup() as group:
                 asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
@@ -333,10 +343,14 @@ class _Run:
                     self._budget.spent_usd += self._engine.agents.worst_usd(self._request(turn, 0)) or 0.0
 
     async def _may_ask(self) -> None:
-        if self._engine.stopping:
-            raise HandOver("the engine is stopping")
-        if await self._engine.people.rests(self._id):
-            raise HandOver("the debate rests")
+        """Raise when no turn may be asked. What was true before a sleep is not believed: others may have taken over meanwhile."""
+        while monotonic() - self._known_at > FRESH_S:
+            if self._engine.stopping:
+                raise HandOver("the engine is stopping")
+            began = monotonic()
+            if await self._engine.people.rests(self._id, self._claim.epoch):
+                raise HandOver("the debate rests")
+            self._known_at = began
 
     async def _begin(self, number: int) -> None:
         """Start the clock of a round, and settle what its turns are told of the suggestions of people."""

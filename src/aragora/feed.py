@@ -12,7 +12,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from aragora.bus import LocalBus
+from aragora.bus import Bus
 from aragora.errors import StoreError
 from aragora.store.records import Logged
 from aragora.store.store import Store
@@ -84,7 +84,7 @@ class _Window:
 class Feed:
     """Follows debates for any number of watchers. Use it as a context manager: it owns one reading task per followed debate."""
 
-    def __init__(self, store: Store, bus: LocalBus, *, poll_s: float = 1.0) -> None:
+    def __init__(self, store: Store, bus: Bus, *, poll_s: float = 1.0) -> None:
         """`poll_s` bounds how late an event can be when a ring was lost."""
         self._store = store
         self._bus = bus

@@ -8,7 +8,7 @@ import os
 import resource
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,17 +30,23 @@ SERIES_MAX = 1000
 CPU_INTERVAL_MIN_S = 1.0
 
 Read = Callable[[], float]
+Others = Callable[[], Awaitable[Sequence[bytes]]]
 T = TypeVar("T")
 
 GAUGES: dict[str, str] = {
     "aragora_active_debates": "Debates that are running now.",
     "aragora_queued_debates": "Debates that wait for a place among the running.",
     "aragora_db_connections": "Open connections to the database.",
+    "aragora_bus_up": "Whether live events reach other processes at once: 1 through Redis, 0 by polling every second.",
     "aragora_ws_connections": "Open WebSocket connections.",
     "aragora_memory_bytes": "Resident memory of this process.",
     "aragora_memory_limit_bytes": "Memory that this process may use: that of its control group, or of the machine.",
     "aragora_cpu_usage": "Processor time since the last scrape, in percent of one core.",
 }
+
+
+# What several processes of one server know of the same thing is not added up.
+SAME = {"aragora_memory_limit_bytes": max, "aragora_queued_debates": max, "aragora_bus_up": min}
 
 
 class Counts:
@@ -145,6 +152,7 @@ class Metrics:
         )
         self._bound: dict[tuple[str, str, int], _Request] = {}
         self._reads: dict[str, Read] = {}
+        self.others: Others | None = None  # asks the other processes of this server for their text
         self.watch("aragora_memory_bytes", memory_bytes)
         self.watch("aragora_memory_limit_bytes", memory_limit_bytes)
         self.watch("aragora_cpu_usage", CpuUsage(time.monotonic, time.process_time).percent)
@@ -211,6 +219,44 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in the format whose media type is CONTENT_TYPE."""
         return generate_latest(self.registry)
+
+    async def whole(self) -> bytes:
+        """All of it, of every process of this server."""
+        if self.others is None:
+            return self.text()
+        return added_up([self.text(), *await self.others()])
+
+
+class _Sums(Collector):
+    def __init__(self, families: dict[str, Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families.values()
+
+
+def added_up(texts: Sequence[bytes]) -> bytes:
+    """Several processes' metrics as if they were one's."""
+    families: dict[str, Metric] = {}
+    for text in texts:
+        for family in text_string_to_metric_families(text.decode()):
+            known = families.get(family.name)
+            if known is None:
+                families[family.name] = family
+                continue
+            join = SAME.get(family.name, _sum)
+            values = {(sample.name, *sorted(sample.labels.items())): sample for sample in known.samples}
+            for sample in family.samples:
+                key = (sample.name, *sorted(sample.labels.items()))
+                values[key] = sample._replace(value=join(values[key].value, sample.value)) if key in values else sample
+            known.samples = [*values.values()]
+    registry = CollectorRegistry()
+    registry.register(_Sums(families))
+    return generate_latest(registry)
+
+
+def _sum(one: float, other: float) -> float:
+    return one + other
 
 
 class Laps:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
-from aragora.bus import LocalBus
+from aragora.bus import Bus
 from aragora.debate.events import Event, PersonSuggested, SuggestionsHeard, Switched, TurnAsked
 from aragora.debate.model import Abstention, Fault, Message, Phase, Status, Suggestion, Turn
 from aragora.errors import Conflict, Fenced
@@ -36,9 +36,7 @@ def held_by_person(agent: str) -> bool:
 class People:
     """What people may do in the debates of one store."""
 
-    def __init__(
-        self, *, store: Store, bus: LocalBus, now: Callable[[], str], new_id: Callable[[], str], timeout_s: float
-    ) -> None:
+    def __init__(self, *, store: Store, bus: Bus, now: Callable[[], str], new_id: Callable[[], str], timeout_s: float) -> None:
         """`timeout_s` is how long a person has for a turn."""
         self._store, self._bus, self._now, self._new_id = store, bus, now, new_id
         self._audience = Audience(store.database)
@@ -64,9 +62,9 @@ class People:
         self._bus.ring(debate_id)
         return changed
 
-    async def rests(self, debate_id: str) -> bool:
-        """Whether no turn may be asked."""
-        return await self._audience.status(debate_id) is Status.PAUSED
+    async def rests(self, debate_id: str, epoch: int) -> bool:
+        """Whether no turn may be asked; raises Fenced when another runner has the debate, as after a long sleep."""
+        return await self._audience.status(debate_id, epoch) is Status.PAUSED
 
     async def open_turns(self, debate_id: str) -> Sequence[Asked]:
         """The turns that wait for a person."""

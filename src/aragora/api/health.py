@@ -18,6 +18,7 @@ from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
 
+PING_S = 1.0
 # A debate that runs for so long is worth a look.
 SLOW_S = 300.0
 SLOW_LOOKED_AT_MAX = 1000
@@ -44,7 +45,7 @@ class Deep(Health):
 
 async def health(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
     """Whether the server is well, with what it depends on."""
-    checks = await _checks(parts)
+    checks = await _checks(parts) | _doorbell(parts)
     status = "healthy" if all(check == "ok" for check in checks.values()) else "degraded"
     return reply(_health(parts, status, checks))
 
@@ -58,7 +59,7 @@ async def ready(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - a
     """Whether this instance takes work: the database answers and it is not stopping."""
     checks = await _checks(parts)
     well = all(check == "ok" for check in checks.values())
-    return reply(_health(parts, "healthy" if well else "unhealthy", checks), 200 if well else 503)
+    return reply(_health(parts, "healthy" if well else "unhealthy", checks | _doorbell(parts)), 200 if well else 503)
 
 
 async def detailed(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
@@ -109,16 +110,26 @@ def _disk(folder: Path) -> str:
 
 async def metrics(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
     """What has been counted, for Prometheus."""
-    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+    return Response(await parts.metrics.whole(), media_type=CONTENT_TYPE)
 
 
 async def _checks(parts: Parts) -> dict[str, str]:
     try:
-        await parts.store.ping()
+        async with asyncio.timeout(PING_S):
+            await parts.store.ping()
         database = "ok"
+    except TimeoutError:
+        database = "The database does not answer."
     except AragoraError as error:
         database = error.message
     return {"database": database, "engine": "stopping" if parts.engine.stopping else "ok"}
+
+
+def _doorbell(parts: Parts) -> dict[str, str]:
+    """Said, but no reason to take an instance out: without Redis everything works, a second slower."""
+    if not parts.settings.redis_url:
+        return {}
+    return {"doorbell": "ok" if parts.engine.bus.shared else "Redis is away; events reach other processes by polling."}
 
 
 def _health(parts: Parts, status: str, checks: dict[str, str]) -> Health:

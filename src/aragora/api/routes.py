@@ -49,6 +49,7 @@ from aragora.api.door import Door, Entrance
 from aragora.api.identity_rows import ROWS as IDENTITY
 from aragora.api.middleware import Edge
 from aragora.api.openapi import document
+from aragora.api.position import Remembering
 from aragora.api.router import Match, Paths
 from aragora.api.rows import LIMIT, OFFSET, get, post
 from aragora.api.transfer import sent
@@ -288,7 +289,8 @@ def build(parts: Parts) -> ASGIApp:
 
     table: list[BaseRoute] = [Route("/openapi.json", openapi), Route("/asyncapi.json", events), WebSocketRoute("/ws", follow)]
     table += pages.routes(parts, served)
-    return Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
+    edge = Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
+    return Remembering(edge) if parts.settings.database_replica_url else edge
 
 
 class _Routed:

@@ -45,8 +45,15 @@ async def hold_with(agents: Agents, briefs: Sequence[Brief]) -> list[tuple[Outco
         store, bus = Store(Sqlite(Path(folder) / "bench.db")), LocalBus()
         await store.migrate(CLOCK)
         ids = count(1)
-        clock = {"now": lambda: CLOCK, "new_id": lambda: f"{next(ids):032x}"}
-        engine = Engine(store=store, bus=bus, agents=agents, bounds=Bounds(), metrics=Metrics(), **clock)
+        engine = Engine(
+            store=store,
+            bus=bus,
+            agents=agents,
+            bounds=Bounds(),
+            metrics=Metrics(),
+            now=lambda: CLOCK,
+            new_id=lambda: f"{next(ids):032x}",
+        )
         try:
             async with Feed(store, bus) as feed, asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run())

@@ -15,8 +15,10 @@ from aragora.config import Loaded, load_here, shown
 from aragora.errors import AragoraError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO, TextIO
 
+    from aragora import app
     from aragora.debate.model import Outcome
 
 T = TypeVar("T")
@@ -85,7 +87,8 @@ def main() -> None:
 @click.option("--host", "api_host", help="Address to listen on; default 127.0.0.1.")
 @click.option("--api-port", type=int, help="Port of the API, the page and /ws; default 8080.")
 @click.option("--ws-port", type=int, help="Second port for WebSocket; default 8765.")
-@click.option("--workers", type=int, help="Processes; default 1.")
+@click.option("--workers", type=int, help="Processes on the same ports; default 1, more need PostgreSQL.")
+@click.option("--role", help="What this process does: all (default), api, ws or worker; parts need PostgreSQL.")
 @click.option("--demo", is_flag=True, help="Hold an example debate at once, so that there is something to see.")
 @data_dir
 def serve(*, demo: bool, **flags: object) -> None:
@@ -98,7 +101,19 @@ def serve(*, demo: bool, **flags: object) -> None:
         click.echo(f"Aragora {__version__} serves http://{loaded.settings.api_host}:{ports.api} (WebSocket also on {ports.ws}).")
 
     examples = ("Should a young product start on SQLite or PostgreSQL?",) if demo else ()
+    if loaded.settings.workers > 1:
+        raise SystemExit(_many(loaded, ready, examples))
     _run(app.serve(loaded, ready=ready, examples=examples))
+
+
+def _many(loaded: Loaded, ready: "Callable[[app.Ports], None]", examples: "Sequence[str]") -> int:
+    """Serve with several processes; what went wrong in any is one line."""
+    from aragora import app
+
+    try:
+        return app.serve_many(loaded, ready=ready, run=_run, examples=examples)
+    except ConfigError as error:
+        _fail(error.message, EXIT_CONFIG)
 
 
 @main.command()
@@ -291,6 +306,33 @@ def bench(
     except AragoraError as error:
         _fail(error.message, EXIT_USAGE)
     raise SystemExit(0 if fits else EXIT_FAILED)
+
+
+@main.command("copy")
+@click.argument("source", metavar="SQLITE_URL")
+@click.argument("target", metavar="POSTGRESQL_URL")
+def copy_command(*, source: str, target: str) -> None:
+    """Move a team from a SQLite file to an empty PostgreSQL database; stop the server first."""
+    from aragora import app
+
+    old, new = _settings(database_url=source), _settings(database_url=target)
+    if old.settings.on_postgres or not new.settings.on_postgres:
+        raise click.UsageError("Copy from sqlite:///FILE to postgresql://USER@HOST/DATABASE.")
+    if not old.settings.database_path.is_file():
+        raise click.UsageError("There is no such SQLite file.")
+    counts = _run(app.copy_database(old.settings, new.settings))
+    click.echo("\n".join(f"{table}: {count}" for table, count in counts.items() if count))
+    click.echo("Every row is there, and every log is the same, event by event.")
+
+
+@main.command()
+@click.option("--users", type=click.IntRange(1, 10_000_000), required=True, help="People who are there at the same time.")
+@click.option("--debates", type=click.IntRange(1, 1_000_000_000), help="Debates to keep; default 20 for each user.")
+def capacity(*, users: int, debates: int | None) -> None:
+    """Print what a fleet for so many users needs, from measured costs, and what the specification planned."""
+    from aragora.cli import plan
+
+    click.echo(plan.page(users, debates or plan.DEBATES_PER_USER * users))
 
 
 @main.command()

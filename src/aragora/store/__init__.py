@@ -1,10 +1,14 @@
 """The store: what is durable. Holds the port that both databases fill and the migrations. May import `debate` and errors."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from typing import Literal, Protocol
+
+# The last batch that the caller at hand wrote: a replica that has it has everything that this caller has seen.
+position: ContextVar[str] = ContextVar("position", default="")
 
 Value = str | int | float | None
 Params = Mapping[str, Value]
@@ -33,8 +37,8 @@ class Database(Protocol):
         """How many connections are open."""
         ...
 
-    async def read(self, sql: str, params: Params) -> list[Row]:
-        """Rows of a query, as last committed."""
+    async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:
+        """Rows of a query, as last committed; with `late`, perhaps as of a moment ago, but not without what this caller wrote."""
         ...
 
     async def write(self, work: Sequence[Statement]) -> list[Row]:

@@ -4,11 +4,12 @@ import msgspec
 
 from aragora.debate.events import PersonSuggested, SuggestionsHeard, Switched, TurnAsked, data_of
 from aragora.debate.model import Message, Status, Suggestion
-from aragora.errors import Conflict, NotFound
+from aragora.errors import Conflict, Fenced, NotFound
 from aragora.store import Database, Statement, Value
+from aragora.store.leases import TAKEN
 from aragora.store.records import Asked
 
-STATUS = "SELECT status, last_seq FROM debates WHERE id = :id"
+STATUS = "SELECT status, last_seq, epoch FROM debates WHERE id = :id"
 PAUSE = """
 UPDATE debates SET last_seq = last_seq + 1, status = 'paused'
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
@@ -43,11 +44,13 @@ class Audience:
         """Use an open database."""
         self._db = database
 
-    async def status(self, debate_id: str) -> Status:
-        """Where a debate is in its life; raises NotFound."""
+    async def status(self, debate_id: str, epoch: int) -> Status:
+        """Where a debate is in its life, for its runner; raises NotFound, and Fenced when another has taken it over."""
         found = await self._db.read(STATUS, {"id": debate_id})
         if not found:
             raise NotFound("There is no such debate.")
+        if found[0][2] != epoch:
+            raise Fenced(TAKEN)
         return Status(str(found[0][0]))
 
     async def switch(self, debate_id: str, event: Switched, *, at: str) -> bool:
@@ -60,7 +63,7 @@ class Audience:
         found = await self._db.read(STATUS, {"id": debate_id})
         if not found:
             raise NotFound("There is no such debate.")
-        status, last_seq = found[0]
+        status, last_seq, _ = found[0]
         if not last_seq:
             raise Conflict("The debate has not been started.")
         running = {Status.PENDING, Status.ACTIVE}

@@ -42,7 +42,7 @@ async def listed(
         ordered = " ORDER BY created_at DESC, id DESC LIMIT :upto"
         halves = [f"SELECT * FROM ({query}{half}{ordered}) AS part" for half in (PUBLIC, OWN)]  # noqa: S608 - constants
         query = " UNION ALL ".join(halves)
-    return [summary_of(row) for row in await database.read(query + NEWEST, params)]
+    return [summary_of(row) for row in await database.read(query + NEWEST, params, late=True)]
 
 
 async def counted(database: Database, statuses: Sequence[Status], reader: Reader | None) -> int:

@@ -27,6 +27,7 @@ from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.hooks import deliver
+from aragora.store.leases import TAKEN
 from aragora.store.listing import counted, listed
 from aragora.store.records import (
     Cast,
@@ -100,13 +101,13 @@ SET_ROUND = "UPDATE debates SET round = :round WHERE id = :id"
 SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at = :at WHERE id = :id"
 CLAIM = """
 UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
-WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
+WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0 AND (:runner = '' OR runner = :runner)
 RETURNING epoch, brief, started_at
 """
 ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
-WHY_NOT = """
-SELECT status, epoch, last_seq, (SELECT seq FROM events WHERE debate_id = :id AND key = :key) FROM debates WHERE id = :id
-"""
+WHY_NOT = (
+    "SELECT status, epoch, last_seq, (SELECT seq FROM events WHERE debate_id = :id AND key = :key) FROM debates WHERE id = :id"
+)
 INSERT_MATCH = """
 INSERT INTO matches (debate_id, place, a, b, score, created_at) VALUES (:id, :place, :a, :b, :score, :at)
 """
@@ -117,9 +118,7 @@ ON CONFLICT (agent) DO UPDATE SET
   elo = ratings.elo + :elo, wins = ratings.wins + excluded.wins, losses = ratings.losses + excluded.losses,
   draws = ratings.draws + excluded.draws, debates = ratings.debates + 1, updated_at = excluded.updated_at
 """
-EVENTS = """
-SELECT seq, key, type, data, created_at FROM events WHERE debate_id = :id AND seq > :after ORDER BY seq LIMIT :limit
-"""
+EVENTS = "SELECT seq, key, type, data, created_at FROM events WHERE debate_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
 MESSAGES = """
 SELECT seq, round, phase, seat, target, content, created_at FROM messages
 WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
@@ -206,21 +205,21 @@ class Store:
         rows = await self._db.write([guard, _insert_event(debate_id, event, at), *followed])
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
-        return Appended(await self._recorded(debate_id, key), fresh=False)
+        return Appended(await self._recorded(debate_id, key, epoch), fresh=False)
 
-    async def _recorded(self, debate_id: str, key: str) -> int:
+    async def _recorded(self, debate_id: str, key: str, epoch: int) -> int:
         """The number of an event that was recorded before; raises when it was refused instead."""
         found = await self._db.read(WHY_NOT, {"id": debate_id, "key": key})
         if not found:
             raise NotFound("There is no such debate.")
-        status, _, last_seq, seq = found[0]
-        if seq is not None:
+        status, holder, last_seq, seq = found[0]
+        if seq is not None and epoch in (ANY_EPOCH, holder):  # a stale runner must not learn what goes on and keep asking
             return _int(seq)
         if status in ENDED:
             raise Fenced("The debate has ended.")
         if last_seq == 0:
             raise Conflict("The debate has not been started.")
-        raise Fenced("Another runner has taken the debate over.")
+        raise Fenced(TAKEN)
 
     async def _projections(self, debate_id: str, event: Event, at: str) -> list[Statement]:
         """The rows that follow from an event."""
@@ -280,9 +279,9 @@ class Store:
         mine = [cast for cast in await self.votes(debate_id) if cast.kind == "person" and cast.voter == vote.voter]
         return Appended(mine[0].seq if mine else record.last_seq, fresh=False)
 
-    async def claim(self, debate_id: str, *, at: str) -> Claim:
-        """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended."""
-        rows = await self._claimed(debate_id, at)
+    async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
+        """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
+        rows = await self._claimed(debate_id, at, runner)
         epoch, brief, started_at = rows
         recorded = {key_of(message): message for message in await self.told(debate_id)}
         return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
@@ -298,12 +297,14 @@ class Store:
         rows = await self._db.read(query, {"id": debate_id})
         return [_completed(str(row[0])) for row in rows]
 
-    async def _claimed(self, debate_id: str, at: str) -> Row:
-        rows = await self._db.write([Statement(CLAIM, {"id": debate_id, "at": at})])
+    async def _claimed(self, debate_id: str, at: str, runner: str) -> Row:
+        rows = await self._db.write([Statement(CLAIM, {"id": debate_id, "at": at, "runner": runner})])
         if not rows:
             record = await self.debate(debate_id)
             if record.status is Status.PAUSED:
                 raise Fenced("The debate rests.")
+            if record.ended_at is None and record.last_seq:
+                raise Fenced(TAKEN)
             raise Fenced("The debate has ended." if record.status in ENDED else "The debate has not been started.")
         return rows[0]
 

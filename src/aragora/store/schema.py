@@ -1,0 +1,113 @@
+"""How PostgreSQL is prepared and migrated without stopping those who read. Imports the port and errors.
+
+Beside the tables of the product there are two things that only PostgreSQL needs: the function that runs a batch of writes, and
+the table of answers that were given to batches.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from aragora.errors import StoreError
+from aragora.store import Migration
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+
+# A step that cannot have its locks within this time gives up and tries again: whoever reads after it would queue behind it.
+LOCK_TIMEOUT_MS = 1000
+ATTEMPTS_MAX = 30
+PAUSE_S = 0.5
+
+# The function's name carries a version: servers of the version before go on with theirs while the fleet is being replaced.
+CALL = "SELECT aragora_write_1($1::text, $2::text)"
+
+PREPARE = """
+SELECT pg_advisory_xact_lock(hashtext('aragora schema'));
+CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS write_batches (id TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL, answer TEXT);
+CREATE INDEX IF NOT EXISTS idx_write_batches_at ON write_batches (at);
+CREATE OR REPLACE FUNCTION aragora_write_1(batch TEXT, given TEXT) RETURNS TEXT LANGUAGE plpgsql AS $body$
+DECLARE
+  parsed JSON := given::json;
+  texts TEXT[] := ARRAY(SELECT json_array_elements_text(parsed->'texts'));
+  one JSON;
+  step JSON;
+  place INT;
+  numbered JSONB;
+  rows JSON;
+  answers TEXT[] := ARRAY[]::TEXT[];
+  known TEXT;
+BEGIN
+  INSERT INTO write_batches (id, at) VALUES (batch, now()) ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT answer INTO known FROM write_batches WHERE id = batch;
+    RETURN known;
+  END IF;
+  FOR one IN SELECT value FROM json_array_elements(parsed->'locks') LOOP
+    EXECUTE one->>0 USING ARRAY(SELECT json_array_elements_text(one->1));
+  END LOOP;
+  FOR one IN SELECT value FROM json_array_elements(parsed->'work') LOOP
+    place := 0;
+    FOR step IN SELECT value FROM json_array_elements(one) LOOP
+      IF place = 0 THEN
+        rows := NULL;
+        IF (step->>2)::int = 1 THEN
+          EXECUTE texts[1 + (step->>0)::int] INTO rows USING (step->1)::jsonb;
+        ELSE
+          EXECUTE texts[1 + (step->>0)::int] USING (step->1)::jsonb;
+        END IF;
+        answers := answers || COALESCE(rows::text, '[]');
+        EXIT WHEN rows IS NULL;
+        -- The first column of the guard's first row, whatever its name, is what the others call seq.
+        SELECT jsonb_build_object('seq', value) INTO numbered FROM json_each(rows->0) LIMIT 1;
+      ELSE
+        EXECUTE texts[1 + (step->>0)::int] USING (step->1)::jsonb || numbered;
+      END IF;
+      place := place + 1;
+    END LOOP;
+  END LOOP;
+  known := '[' || array_to_string(answers, ',') || ']';
+  UPDATE write_batches SET answer = known WHERE id = batch;
+  RETURN known;
+END
+$body$;
+"""
+
+
+async def apply(connection: "Connection", migrations: Sequence[Migration], now: str) -> list[str]:
+    """Apply what is not yet applied, each step in a transaction; the names of those applied."""
+    return [migration.name for migration in migrations if await _patiently(connection, migration, now)]
+
+
+async def _patiently(connection: "Connection", migration: Migration, now: str) -> bool:
+    """Apply one step once. While somebody holds what it needs, step back, let the queue behind pass, and try again."""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            async with connection.transaction():
+                return await _step(connection, migration, now)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(PAUSE_S)
+    raise StoreError(f"Migration {migration.name} never had its locks; something holds them for long.", retry_after_s=5)
+
+
+async def _step(connection: "Connection", migration: Migration, now: str) -> bool:
+    await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+    # Held to the end of the transaction only, so that it is safe through a pooler; two processes cannot both apply a step.
+    await connection.execute("LOCK TABLE migrations IN SHARE ROW EXCLUSIVE MODE")
+    known = await connection.fetchval("SELECT checksum FROM migrations WHERE name = $1", migration.name)
+    if known is not None:
+        if known != migration.checksum:
+            raise StoreError(f"Migration {migration.name} was edited after it had been applied.")
+        return False
+    await connection.execute(migration.sql, timeout=None)
+    await connection.execute(
+        "INSERT INTO migrations (name, checksum, applied_at) VALUES ($1, $2, $3)", migration.name, migration.checksum, now
+    )
+    return True
