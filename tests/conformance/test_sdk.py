@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sdk_calls
-from sdk_calls import CALLS, TOPIC, Call, World
+from sdk_calls import CALLS, PASSWORD, TOPIC, Call, World
 
 from builders import WAIT_S, Served, in_loop, served
 
@@ -47,6 +47,12 @@ def a_world(server: Served) -> World:
     batch = server.ask("/api/debates/batch", {"requests": [{"task": TOPIC, "agents": ["demo"], "rounds": 1}]}).json
     memory = server.ask("/api/memory/store", {"content": "Remember to conform.", "tier": "medium"}).json["id"]
     shown = next(each for seed in range(50) if (each := held(server, seed=seed))["winner"])
+    email = f"{shown['id']}@example.com"
+    who = {"email": email, "password": PASSWORD}
+    first = server.ask("/api/auth/register", who).json["tokens"]
+    second, third = (server.ask("/api/auth/login", who).json["tokens"] for _ in range(2))
+    mine = {"Authorization": f"Bearer {first['access_token']}"}
+    listed = server.ask("/api/auth/sessions", Authorization=f"Bearer {third['access_token']}").json["sessions"]
     return World(
         debate=shown["id"],
         running=running,
@@ -59,6 +65,12 @@ def a_world(server: Served) -> World:
         batch=batch["batch_id"],
         memory=memory,
         match=f"{shown['id']}-0",
+        share=server.ask(f"/api/debates/{stored}/share", b"").json["token"],
+        email=email,
+        token=first["access_token"],
+        refresh=second["refresh_token"],
+        session=next(each["id"] for each in listed if each["current"]),
+        key=server.ask("/api/auth/api-keys", b"{}", **mine).json["prefix"],
     )
 
 
@@ -87,7 +99,7 @@ def failures(client: Any, world: World) -> list[str]:
 def test_every_served_method_in_threads(server: Served) -> None:
     """Each method answers as its row says."""
     world = a_world(server)
-    with aragora_sdk.AragoraClient(base_url=base_url(server), max_retries=1) as client:
+    with aragora_sdk.AragoraClient(base_url=base_url(server), api_key=world.token, max_retries=1) as client:
         assert [] == failures(client, world)
 
 
@@ -97,7 +109,7 @@ async def test_every_served_method_in_asyncio(server: Served) -> None:
     """The same rows, by the other client."""
     world = await asyncio.to_thread(a_world, server)
     wrong = []
-    async with aragora_sdk.AragoraAsyncClient(base_url=base_url(server), max_retries=1) as client:
+    async with aragora_sdk.AragoraAsyncClient(base_url=base_url(server), api_key=world.token, max_retries=1) as client:
         for each in CALLS:
             try:
                 got = made(client, each, world)
