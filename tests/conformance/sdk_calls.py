@@ -230,6 +230,7 @@ CALLS: tuple[Call, ...] = (
     call("health.check", lambda a, w: a["status"] == "healthy" and a["version"] != ""),
     call("health.detailed", lambda a, w: a["status"] == "healthy" and a["figures"]["debates_total"] >= 1),
     call("health.database", lambda a, w: a["checks"]["database"] == "ok"),
+    call("health.deep", lambda a, w: a["checks"] == {"database": "ok", "engine": "ok", "disk": "ok"}),
     call("health.slow_debates", _list_of("debates")),
     call("search.search", lambda a, w: w.debate in {each["id"] for each in a["results"]}, lambda w: "conformance", limit=100),
     call("search.search_debates", lambda a, w: a["total"] >= 1, lambda w: "conformance"),
