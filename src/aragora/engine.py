@@ -156,11 +156,11 @@ class Engine:
         for task in self._running.values():
             task.cancel()
 
-    async def create(self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED) -> str:
-        """Store a debate and, unless told otherwise, start it; returns its id once it is on disk."""
+    async def create(self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED, told: Sequence[Message] = ()) -> str:
+        """Store a debate, with what was `told` before, and start it unless told otherwise; returns its id once it is on disk."""
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
+            await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)
             if start:
                 self._offer(debate_id)
         return debate_id

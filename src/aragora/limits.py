@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from time import monotonic, time
+from typing import Any
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -99,7 +100,10 @@ async def _hit(limiter: RateLimiter, kind: str, item: RateLimitItem, caller: str
 
 def _redis(redis_url: str) -> RedisStorage:
     """Counts in Redis, which need not be there yet."""
-    options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+    options: dict[str, Any] = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+    if redis_url.startswith("redis+sentinel://"):
+        # The login is that of the servers; sentinels are asked without one, and a replica may not have counted yet.
+        options |= {"use_replicas": False, "sentinel_kwargs": {**options, "username": None, "password": None}}
     storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
     assert isinstance(storage, RedisStorage)
     return storage

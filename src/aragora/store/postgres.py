@@ -21,6 +21,7 @@ from aragora.errors import Overloaded, StoreError
 from aragora.store import Dialect, Migration, Params, Row, Statement, Value, position
 from aragora.store.rewrite import from_json, locked_table, positional, returns, types_of
 from aragora.store.schema import CALL, PREPARE, apply
+from aragora.store.stamps import held, stamped
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -97,6 +98,11 @@ class Postgres:
         """How many connections are open."""
         return sum(int(pool.get_size()) for pool in (self._pool, self._replica) if pool is not None)
 
+    @property
+    def lags(self) -> bool:
+        """Whether there is a replica."""
+        return self._replica is not None
+
     async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:
         """Rows of a query; with `late`, from a replica, unless it lacks what this caller wrote."""
         text, names = positional(sql, types_of(params))
@@ -118,7 +124,8 @@ class Postgres:
             raise StoreError("The database is closed.")
         if self._waiting >= WAITING_MAX:
             raise Overloaded("Too many writes are waiting for the database.", retry_after_s=1)
-        unit = _Unit(work, asyncio.get_running_loop().create_future())
+        stamp = held()
+        unit = _Unit(stamped(work, stamp), asyncio.get_running_loop().create_future())
         self._waiting += 1
         self._queue.put_nowait(unit)
         try:
@@ -129,6 +136,8 @@ class Postgres:
         finally:
             self._waiting -= 1
         position.set(batch_id)
+        if stamp is not None and rows:
+            stamp.made = True
         return rows
 
     async def migrate(self, migrations: Sequence[Migration], now: str) -> list[str]:

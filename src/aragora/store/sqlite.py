@@ -61,7 +61,12 @@ class Sqlite:
         """The writer and the reader."""
         return 0 if self._closed else 2
 
-    async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:  # noqa: ARG002  # there is one copy
+    @property
+    def lags(self) -> bool:
+        """There is one copy."""
+        return False
+
+    async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:  # noqa: ARG002  # as above
         """Rows of a query. Runs in the loop: a point read takes about ten microseconds, a thread hop takes eighty."""
         try:
             return self._reader.execute(sql, params).fetchall()

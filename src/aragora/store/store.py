@@ -70,6 +70,11 @@ WHERE id = :id AND ended_at IS NULL AND last_seq > 0
       AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
 RETURNING last_seq AS seq
 """
+# For several events in one transaction, of which the guard has the number of the first only.
+ONE_MORE, NEWEST_SEQ = (
+    "UPDATE debates SET last_seq = last_seq + 1 WHERE id = :id",
+    "(SELECT last_seq FROM debates WHERE id = :id)",
+)
 INSERT_EVENT = """
 INSERT INTO events (debate_id, seq, key, type, data, created_at) VALUES (:id, :seq, :key, :type, :data, :at)
 """
@@ -173,8 +178,10 @@ class Store:
         """Raise StoreError when the database does not answer."""
         await self._db.read("SELECT 1", {})
 
-    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED) -> None:
-        """Store a debate; with `start`, its first event too, in the same transaction."""
+    async def create(
+        self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED, told: Sequence[Message] = ()
+    ) -> None:
+        """Store a debate; with `start`, its first event too, and what was `told` before, all in the same transaction."""
         values: Params = {
             "id": debate_id,
             "topic": brief.topic,
@@ -195,6 +202,9 @@ class Store:
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
+        for message in told:
+            followed = [_insert_event(debate_id, message, at), *await self._projections(debate_id, message, at)]
+            work += [Statement(ONE_MORE, {"id": debate_id}), *(_numbered(each) for each in followed)]
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -398,6 +408,10 @@ class Store:
 def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
     values: Params = {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
     return Statement(INSERT_EVENT, values)
+
+
+def _numbered(statement: Statement) -> Statement:
+    return Statement(statement.sql.replace(":seq", NEWEST_SEQ), statement.params)
 
 
 def _rate(change: Change, at: str) -> Statement:
