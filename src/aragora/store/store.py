@@ -385,7 +385,7 @@ class Store:
         query = (
             "SELECT agent, elo, wins, losses, draws, debates FROM ratings ORDER BY elo DESC, agent LIMIT :limit OFFSET :offset"
         )
-        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset})]
+        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset}, late=True)]
 
     async def results(self) -> Results:
         """Every stored match, counted by the database: what the ranking is fitted over, however many debates there were."""
