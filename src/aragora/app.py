@@ -25,6 +25,7 @@ from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
+from aragora.auth.enrolment import Enrolment
 from aragora.bus import Bus, LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
@@ -148,6 +149,13 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with open_database(settings) as store:
         await store.migrate(now())
         yield store
+
+
+@asynccontextmanager
+async def open_enrolment(settings: Settings) -> AsyncIterator[Enrolment]:
+    """The accounts of the server that the settings name, for whoever runs it."""
+    async with open_store(settings) as store:
+        yield Enrolment(_accounts(store, settings))
 
 
 def agents_of(loaded: Loaded) -> Agents:
