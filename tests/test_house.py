@@ -19,11 +19,11 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "providers", "store", "webhooks", "workers"),
+        *("log", "memory", "metrics", "objectives", "providers", "store", "webhooks", "workers"),
     },
     "api": {
         *("auth", "config", "debate", "engine", "feed", "limits", "memory", "metrics"),
-        *("people", "providers", "store", "web", "webhooks"),
+        *("objectives", "people", "providers", "store", "web", "webhooks"),
     },
     "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "people": {"bus", "debate", "store"},
     "dispatch": {"bus", "store"},
     "workers": {"metrics"},
+    "objectives": {"metrics"},
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},
     "auth": {"limits", "store"},
