@@ -16,7 +16,17 @@ SRC = ROOT / "src"
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
+    "cli": {
+        "api",
+        "app",
+        "auth",
+        "bench",
+        "config",
+        "debate",
+        "log",
+        "providers",
+        "receipts",
+    },  # `--json` writes what the API answers
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
         *("log", "memory", "metrics", "objectives", "providers", "store", "webhooks", "workers"),
