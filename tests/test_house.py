@@ -16,14 +16,24 @@ SRC = ROOT / "src"
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
+    "cli": {
+        "api",
+        "app",
+        "auth",
+        "bench",
+        "config",
+        "debate",
+        "log",
+        "providers",
+        "receipts",
+    },  # `--json` writes what the API answers
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "providers", "store", "traces", "webhooks", "workers"),
+        *("log", "memory", "metrics", "objectives", "providers", "store", "traces", "webhooks", "workers"),
     },
     "api": {
         *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
-        *("people", "providers", "store", "web", "webhooks"),
+        *("objectives", "people", "providers", "store", "web", "webhooks"),
     },
     "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
@@ -32,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "people": {"bus", "debate", "store"},
     "dispatch": {"bus", "store"},
     "workers": {"metrics"},
+    "objectives": {"metrics"},
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},
     "auth": {"limits", "store"},

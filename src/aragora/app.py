@@ -26,6 +26,7 @@ from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
+from aragora.auth.enrolment import Enrolment
 from aragora.bus import Bus, LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
@@ -36,6 +37,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
+from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
 from aragora.store.copy import copy
@@ -165,6 +167,13 @@ def traces_of(loaded: Loaded) -> Traces:
     return traces
 
 
+@asynccontextmanager
+async def open_enrolment(settings: Settings) -> AsyncIterator[Enrolment]:
+    """The accounts of the server that the settings name, for whoever runs it."""
+    async with open_store(settings) as store:
+        yield Enrolment(_accounts(store, settings))
+
+
 def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     """The agents that the settings and keys allow; raises ConfigError with every fault of their tables."""
     faults: list[str] = []
@@ -234,6 +243,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 feed=feed,
                 agents=agents,
                 metrics=metrics,
+                objectives=Objectives(metrics, clock=monotonic),
                 limits=limits,
                 cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
                 new_seed=new_seed,
@@ -327,8 +337,8 @@ async def serve(
         siblings = among_siblings(*place, parts.metrics) if place else nullcontext()
         async with siblings, asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=list(sockets)))
-            telling = tasks.create_task(parts.webhooks.run())
-            tasks.create_task(_run(parts.engine, server, telling))
+            beside = [tasks.create_task(parts.webhooks.run()), tasks.create_task(parts.objectives.run())]
+            tasks.create_task(_run(parts.engine, server, beside))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
             ready(_ports(sockets))
@@ -359,12 +369,13 @@ def _ports(sockets: Sequence[socket.socket]) -> Ports:
     return Ports(sockets[0].getsockname()[1], sockets[-1].getsockname()[1])
 
 
-async def _run(engine: Engine, server: Server, telling: asyncio.Task[None]) -> None:
+async def _run(engine: Engine, server: Server, beside: Sequence[asyncio.Task[None]]) -> None:
     """Run debates; when the engine has stopped, stop serving. Watchers are told to come back."""
     try:
         await engine.run()
     finally:
-        telling.cancel()
+        for task in beside:
+            task.cancel()
         server.should_exit = True
 
 

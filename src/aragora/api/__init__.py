@@ -15,6 +15,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.memory import Memory
 from aragora.metrics import Metrics
+from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.store.matches import Matches
 from aragora.store.repeats import Repeats
@@ -39,6 +40,7 @@ class Parts:
     feed: Feed
     agents: Agents
     metrics: Metrics
+    objectives: Objectives
     limits: Limits
     cache: Cache
     new_seed: Callable[[], int]

@@ -27,10 +27,10 @@ from aragora.api import (
     mcp,
     pages,
     sockets,
+    status,
     streams,
 )
 from aragora.api.answers import (
-    AgentList,
     Created,
     Debate,
     DebateList,
@@ -38,7 +38,6 @@ from aragora.api.answers import (
     Estimated,
     EventList,
     Health,
-    Leaderboard,
     MessageList,
     VoteCast,
     VoteList,
@@ -52,6 +51,7 @@ from aragora.api.openapi import document
 from aragora.api.position import Remembering
 from aragora.api.router import Match, Paths
 from aragora.api.rows import LIMIT, OFFSET, get, post
+from aragora.api.standings import AgentList, Leaderboard
 from aragora.api.transfer import sent
 from aragora.auth import READ, Access
 
@@ -73,10 +73,10 @@ API: tuple[Endpoint, ...] = (
         limit="none",
         access=Access.ANYONE,
     ),
-    get("/health/detailed", health.detailed, "What is the server doing?", health.Detailed, errors=()),
+    get("/health/detailed", status.detailed, "What is the server doing?", status.Detailed, errors=()),
     get("/health/database", health.health, "Does the database answer?", Health, errors=()),
     get("/health/slow-debates", health.slow, "Debates that run for long.", DebateList, errors=()),
-    get("/status", health.detailed, "What is the server doing?", health.Detailed, errors=()),
+    get("/status", status.status, "Debates, queue, providers, breakers, objectives.", status.Status, errors=()),
     Endpoint(
         method="POST",
         path="/debates",
@@ -208,7 +208,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/agents",
         handler=agents.index,
-        summary="Agents that can be asked.",
+        summary="Agents: whether they can be asked, their prices, health and record.",
         answer=AgentList,
         params=(replace(LIMIT, high=1000), OFFSET),
         errors=(400,),

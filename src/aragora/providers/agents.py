@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from random import uniform
@@ -22,6 +22,8 @@ from aragora.traces import Silent, Traces
 
 if TYPE_CHECKING:
     from aragora.providers.client import Transport
+    from aragora.providers.gate import Condition
+    from aragora.providers.remote import Remote
 
 # The module of each wire, imported when a provider that speaks it is first asked.
 WIRES = {
@@ -78,7 +80,11 @@ class Agents:
 
     def known(self) -> Sequence[Agent]:
         """Every agent that can be asked by name alone."""
-        return [self.find(name) for name in VARIANTS] + [agent for agent in self.catalogue.aliases.values() if self.usable(agent)]
+        return [agent for agent in self.declared() if self.usable(agent)]
+
+    def declared(self) -> Sequence[Agent]:
+        """Every agent with a name of its own, also those that lack a key."""
+        return [*(self.find(name) for name in VARIANTS), *self.catalogue.aliases.values()]
 
     def usable(self, agent: Agent) -> bool:
         """Whether the agent can be asked as things are."""
@@ -141,6 +147,19 @@ class Agents:
         if tokens_out is None:
             return worst_usd(price, tokens_in, source.table.tokens_out_max)
         return cost_usd(price, Tokens(read=tokens_in, written=tokens_out))
+
+    def price(self, agent: Agent) -> tuple[float, float] | None:
+        """US dollars for a million tokens read, and written, in requests of usual length; None: unknown."""
+        source = self.catalogue.sources.get(agent.provider)
+        if source is None:
+            return 0.0, 0.0
+        levels = source.price(agent.model)
+        return (levels[0].input, levels[0].output) if levels else None
+
+    def conditions(self, provider: str) -> "Mapping[str, Condition]":
+        """How each model of a provider is that this process has asked, by its name."""
+        known = self._providers.get(provider)
+        return {} if known is None or provider not in self.catalogue.sources else cast("Remote", known).conditions()
 
     def provider_of(self, name: str) -> str:
         """The provider behind an agent's name; `unknown` where there is no such agent."""
