@@ -3,7 +3,6 @@
 Answers with a token in them are never stored and never cached: that is the only time it is seen.
 """
 
-import re
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,11 +15,10 @@ from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.auth import DEFAULT_SCOPES, SCOPES
 from aragora.auth.accounts import TICKET_S, TIME, Tokens, digest
+from aragora.auth.enrolment import PASSWORD_CHARS_MAX, email_fault, password_fault, tidy
 from aragora.errors import Forbidden
 from aragora.store.users import Key, Session, User
 
-EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}\Z")
-PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 1024
 NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -192,7 +190,7 @@ async def register(parts: Parts, request: Request) -> Response:
     check = Check()
     email = _email(body.email, check)
     name = check.text("name", body.name, chars_max=NAME_CHARS_MAX)
-    _password("password", body.password, email, check)
+    _wrong(check, "password", password_fault(body.password, email))
     check.done()
     await parts.limits.check("auth", f"account/{digest(email)}")
     caller = caller_of(request)
@@ -203,7 +201,7 @@ async def register(parts: Parts, request: Request) -> Response:
 async def login(parts: Parts, request: Request) -> Response:
     """Log in. An unknown address and a wrong password are answered in the same words, after the same work."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), LogIn)
-    email = _tidy(body.email)
+    email = tidy(body.email)
     await parts.limits.check("auth", f"account/{digest(email)}")
     caller = caller_of(request)
     password = body.password[:PASSWORD_CHARS_MAX]
@@ -257,7 +255,7 @@ async def change_password(parts: Parts, request: Request) -> Response:
     caller = caller_of(request)
     user = await parts.accounts.user(caller.user_id)
     check = Check()
-    _password("new_password", body.new_password, user.email, check)
+    _wrong(check, "new_password", password_fault(body.new_password, user.email))
     check.done()
     ended = await parts.accounts.change_password(caller, body.current_password[:PASSWORD_CHARS_MAX], body.new_password)
     for session_id in ended:
@@ -375,26 +373,15 @@ def _key(key: Key) -> KeyRow:
     )
 
 
-def _tidy(email: str) -> str:
-    return email.strip().lower()
-
-
 def _email(given: str, check: Check) -> str:
-    email = _tidy(given)
-    if not EMAIL.match(email) or not email.isprintable():
-        check.wrong("email", "must be an address such as name@example.com")
+    email = tidy(given)
+    _wrong(check, "email", email_fault(email))
     return email
 
 
-def _password(name: str, password: str, email: str, check: Check) -> None:
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
-        check.wrong(name, f"must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-    elif password.lower() == email:
-        check.wrong(name, "must not be the address")
-    try:
-        password.encode()
-    except UnicodeEncodeError:
-        check.wrong(name, "must not contain surrogates")
+def _wrong(check: Check, name: str, fault: str) -> None:
+    if fault:
+        check.wrong(name, fault)
 
 
 def _time(name: str, given: str | None, now: str, check: Check) -> str | None:

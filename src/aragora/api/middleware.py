@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
-from aragora.config import loopback
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
+from aragora.flaws import loopback
 from aragora.limits import WINDOW_S, Allowance
 
 log = structlog.get_logger(__name__)
