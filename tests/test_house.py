@@ -16,14 +16,15 @@ SRC = ROOT / "src"
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"api", "app", "bench", "config", "debate", "log", "providers", "receipts"},  # `--json` writes what the API answers
+    # `--json` writes what the API answers
+    "cli": {"api", "app", "auth", "bench", "config", "debate", "log", "providers", "receipts", "store"},
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "objectives", "providers", "store", "webhooks", "workers"),
+        *("log", "memory", "metrics", "objectives", "providers", "store", "traces", "webhooks", "workers"),
     },
     "api": {
-        *("auth", "config", "debate", "engine", "feed", "limits", "memory", "metrics"),
-        *("objectives", "people", "providers", "store", "web", "webhooks"),
+        *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
+        *("objectives", "people", "providers", "receipts", "store", "web", "webhooks"),
     },
     "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
@@ -37,14 +38,16 @@ ALLOWED: dict[str, set[str]] = {
     "memory": {"debate", "store"},
     "auth": {"limits", "store"},
     "store": {"debate"},
-    "providers": {"debate", "metrics"},
+    "providers": {"debate", "metrics", "traces"},
     "receipts": {"debate"},
     "bench": {"bus", "debate", "engine", "feed", "metrics", "providers", "receipts", "store"},
     "bus": set(),
     "web": set(),
     "debate": set(),
-    "config": set(),
-    "metrics": set(),
+    "config": {"flaws"},
+    "flaws": set(),
+    "metrics": {"traces"},
+    "traces": set(),
     "log": set(),
     "limits": set(),
     "errors": set(),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from aragora import __version__
 from aragora.api import Parts
 from aragora.api.bodies import CreateDebate, brief_of
 from aragora.api.cache import Cache
@@ -25,6 +26,7 @@ from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
+from aragora.auth.enrolment import Enrolment
 from aragora.bus import Bus, LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
@@ -48,6 +50,7 @@ from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 from aragora.store.users import Users
+from aragora.traces import Silent, Traces
 from aragora.webhooks import Webhooks
 from aragora.workers import Supervisor, among_siblings
 
@@ -151,13 +154,33 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
-def agents_of(loaded: Loaded) -> Agents:
+def traces_of(loaded: Loaded) -> Traces:
+    """What sends traces where the settings want it; where its packages are missing, a warning and nothing."""
+    if not loaded.traces:
+        return Silent()
+    try:
+        otel = _extra("otel", "aragora.traces.otel")
+    except ConfigError as error:  # OTEL_* is shared by every program of a machine: it may not have been meant for this one
+        log.warning("no traces are sent", why=error.message)
+        return Silent()
+    traces: Traces = otel.OpenTelemetry(version=__version__, console=loaded.traces == "console")
+    return traces
+
+
+@asynccontextmanager
+async def open_enrolment(settings: Settings) -> AsyncIterator[Enrolment]:
+    """The accounts of the server that the settings name, for whoever runs it."""
+    async with open_store(settings) as store:
+        yield Enrolment(_accounts(store, settings))
+
+
+def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     """The agents that the settings and keys allow; raises ConfigError with every fault of their tables."""
     faults: list[str] = []
     known = catalogue(loaded.agents, loaded.providers, loaded.secret, faults)
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known)
+    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known, traces=traces)
 
 
 def bounds_of(settings: Settings) -> Bounds:
@@ -176,7 +199,8 @@ def bounds_of(settings: Settings) -> Bounds:
 async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
     """Everything but the sockets: what `serve` and `debate` have in common."""
     settings = loaded.settings
-    agents, metrics = agents_of(loaded), Metrics()
+    metrics = Metrics(traces_of(loaded))
+    agents = agents_of(loaded, metrics.traces)
     async with open_store(settings) as store, open_bus(settings) as bus, Feed(store, bus) as feed:
         engine = Engine(
             store=store,
@@ -193,12 +217,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         metrics.watch("aragora_db_connections", lambda: store.connections)
         if settings.redis_url:
             metrics.watch("aragora_bus_up", lambda: float(bus.shared))
-        per_minute = {
-            "default": settings.rate_limit_default,
-            "auth": settings.rate_limit_auth,
-            "debates": settings.rate_limit_debates,
-        }
-        limits = Limits(per_minute, redis_url=settings.redis_url)
+        limits = _limits(settings)
         try:
             yield Parts(
                 settings=settings,
@@ -234,6 +253,16 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         finally:
             await limits.close()
             await agents.close()
+            await asyncio.to_thread(metrics.traces.close)
+
+
+def _limits(settings: Settings) -> Limits:
+    per_minute = {
+        "default": settings.rate_limit_default,
+        "auth": settings.rate_limit_auth,
+        "debates": settings.rate_limit_debates,
+    }
+    return Limits(per_minute, redis_url=settings.redis_url)
 
 
 def _accounts(store: Store, settings: Settings) -> Accounts:
@@ -295,7 +324,7 @@ async def serve(
         log.warning("setting has no effect", note=note)
     async with open_parts(loaded) as parts:
         server = server_for(
-            build(parts),
+            parts.metrics.traces.around(build(parts)),
             connections_max=settings.max_connections,
             timeout_s=settings.connection_timeout,
             ws_message_bytes_max=settings.ws_max_message_bytes,

@@ -30,6 +30,7 @@ from aragora.metrics import Metrics
 from aragora.people import People, held_by_person
 from aragora.providers import Budget, Completion, ProviderError, Request
 from aragora.providers.agents import Agents
+from aragora.store.parents import Parents
 from aragora.store.records import Claim, Filing
 from aragora.store.store import UNFILED, Appended, Store
 
@@ -80,6 +81,7 @@ class Engine:
         """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess; without `dispatch` this process is alone."""
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.metrics = metrics
+        self._parents = Parents(store.database)
         self.new_id = new_id
         self.people = People(store=store, bus=bus, now=now, new_id=new_id, timeout_s=bounds.person_timeout_s)
         self.dispatch = dispatch or LocalDispatch(store, running_max=bounds.running_max, queued_max=bounds.queued_max)
@@ -156,10 +158,15 @@ class Engine:
         for task in self._running.values():
             task.cancel()
 
-    async def create(self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED) -> str:
-        """Store a debate and, unless told otherwise, start it; returns its id once it is on disk."""
+    async def create(
+        self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED, lap: Callable[[str], object] = lambda _: None
+    ) -> str:
+        """Store a debate and, unless told otherwise, start it; returns its id once it is on disk. `lap` is told of each step."""
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
+            if start and (parent := self.metrics.traces.here):
+                await self._parents.keep(debate_id, parent)
+            lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
             if start:
                 self._offer(debate_id)
@@ -246,7 +253,7 @@ class Engine:
         wait_s = RETRY_FIRST_S
         while True:
             try:
-                await self._run(debate_id)
+                await self._traced(debate_id)
             except (Fenced, NotFound) as left:
                 log.info("debate left", debate_id=debate_id, why=left.message)
                 return
@@ -264,6 +271,16 @@ class Engine:
                 return
             await self.dispatch.left(debate_id)
             return
+
+    async def _traced(self, debate_id: str) -> None:
+        """Run a debate in the trace of the request that asked for it, whichever process took that."""
+        traces = self.metrics.traces
+        if not traces.on:
+            await self._run(debate_id)
+            return
+        with traces.debate(debate_id, await self._parents.of(debate_id)):
+            await self._run(debate_id)
+        await self._parents.forget(debate_id)
 
     async def _run(self, debate_id: str) -> None:
         claim = await self.store.claim(debate_id, at=self.now(), runner=self.dispatch.runner)
@@ -325,9 +342,11 @@ class _Run:
         self._charge_for_lost(missing)
         if missing:
             await self._may_ask()
+        about: dict[str, str | int] = {"round": turns[0].round, "phase": turns[0].phase} if turns else {}
         try:
-            async with asyncio.TaskGroup() as group:
-                asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
+            with self._engine.metrics.traces.step("turns", **about):
+                async with asyncio.TaskGroup() as group:
+                    asked = {turn.key: group.create_task(self._speak(turn)) for turn in missing}
         except* (Fenced, NotFound, StoreError, Overloaded) as errors:
             raise _first(errors) from errors
         messages = [known.get(turn.key) or asked[turn.key].result() for turn in turns]

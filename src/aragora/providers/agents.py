@@ -1,4 +1,4 @@
-"""Which agents there are, and how one of them is asked. May import its siblings and `debate`."""
+"""Which agents there are, and how one of them is asked. May import its siblings, `debate` and the port of traces."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from aragora.providers.endpoints import MODEL, Catalogue, Source, variable
 from aragora.providers.money import cost_usd, worst_usd
 from aragora.providers.sim import Sim, nature
 from aragora.providers.wire import Patience, Tokens, Wire
+from aragora.traces import Silent, Traces
 
 if TYPE_CHECKING:
     from aragora.providers.client import Transport
@@ -43,11 +44,17 @@ class Agents:
     """The agents that this installation can ask."""
 
     def __init__(
-        self, *, demo_delay_s: float, catalogue: Catalogue | None = None, jitter: Callable[[], float] = pause_share
+        self,
+        *,
+        demo_delay_s: float,
+        catalogue: Catalogue | None = None,
+        jitter: Callable[[], float] = pause_share,
+        traces: Traces | None = None,
     ) -> None:
         """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry."""
         self.catalogue = catalogue or Catalogue()
         self._jitter = jitter
+        self._traces = traces or Silent()
         self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s), "sim": Sim()}
         self._transport: Transport | None = None
 
@@ -104,7 +111,7 @@ class Agents:
             # Watchers who have read the beginning of one answer are not shown the pieces of another on top of it.
             follow = hand if on_text is not None and not handed else None
             try:
-                completion = await self._provider(agent).complete(replace(request, agent=agent, timeout_s=share_s), follow)
+                completion = await self._once(replace(request, agent=agent, timeout_s=share_s), follow)
             except ProviderError as error:
                 lost += error.usage
                 first = first or error
@@ -114,6 +121,18 @@ class Agents:
         assert first is not None
         first.usage = lost
         raise first
+
+    async def _once(self, request: Request, on_text: OnText | None) -> Completion:
+        """Ask one agent, in a span of its own."""
+        agent = request.agent
+        with self._traces.call(agent.provider, agent.model, agent.name, request.debate_id) as call:
+            try:
+                completion = await self._provider(agent).complete(request, on_text)
+            except ProviderError as error:
+                call.failed(str(error.fault), error.detail)
+                raise
+            call.answered(completion.usage.tokens_in, completion.usage.tokens_out)
+            return completion
 
     def worst_usd(self, request: Request) -> float | None:
         """What the next call for a turn may cost at most; None: its price is unknown."""
