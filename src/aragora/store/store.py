@@ -140,6 +140,11 @@ class Store:
         """How many database connections are open."""
         return self._db.connections
 
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every write of anybody; None where that cannot be told at once."""
+        return self._db.state
+
     async def migrate(self, now: str) -> list[str]:
         """Bring the schema up to date; return the names of the steps taken."""
         return await self._db.migrate(migrations(self._db.dialect), now)
