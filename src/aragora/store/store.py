@@ -17,15 +17,14 @@ from aragora.debate.events import (
     PersonSuggested,
     PersonVoted,
     RoundCompleted,
-    data_of,
     key_of,
-    type_of,
 )
 from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
 from aragora.debate.ranking import START, Change, Match, changes, matches
 from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
+from aragora.store.chain import written
 from aragora.store.hooks import deliver
 from aragora.store.leases import TAKEN
 from aragora.store.listing import counted, listed
@@ -69,13 +68,6 @@ WHERE id = :id AND ended_at IS NULL AND last_seq > 0
     SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
       AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
 RETURNING last_seq AS seq
-"""
-INSERT_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at) VALUES (:id, :seq, :key, :type, :data, :at)
-"""
-INSERT_VOTE_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at)
-VALUES (:id, :seq, :key || '/' || CAST(:seq AS TEXT), :type, :data, :at)
 """
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
@@ -194,7 +186,7 @@ class Store:
         text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
-            work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
+            work.append(written(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -202,7 +194,7 @@ class Store:
         key = key_of(event)
         guard = Statement(NEXT_SEQ, {"id": debate_id, "key": key, "epoch": epoch})
         followed = await self._projections(debate_id, event, at)
-        rows = await self._db.write([guard, _insert_event(debate_id, event, at), *followed])
+        rows = await self._db.write([guard, written(debate_id, event, at), *followed])
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         return Appended(await self._recorded(debate_id, key, epoch), fresh=False)
@@ -266,7 +258,7 @@ class Store:
             "confidence": vote.confidence,
             "reason": vote.reason,
         }
-        event = Statement(INSERT_VOTE_EVENT, _insert_event(debate_id, vote, at).params)
+        event = written(debate_id, vote, at, again=True)
         row = Statement(UPSERT_VOTE, {**values, "kind": "person", "round": 0, "at": at})
         rows = await self._db.write([Statement(NEXT_SEQ_OF_VOTE, values), event, row])
         if rows:
@@ -393,11 +385,6 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
-
-def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
-    values: Params = {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
-    return Statement(INSERT_EVENT, values)
 
 
 def _rate(change: Change, at: str) -> Statement:
