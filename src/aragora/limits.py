@@ -120,6 +120,10 @@ class Proxies:
             address = hops.pop()
         return _counted(address)
 
+    def encrypted(self, peer: str, forwarded: str, scheme: str) -> bool:
+        """Whether the caller's own connection is encrypted: `forwarded` is `X-Forwarded-Proto`, where a trusted proxy says it."""
+        return (forwarded if forwarded and self._trusts(peer) else scheme) == "https"
+
     def _trusts(self, address: str) -> bool:
         try:
             found = ip_address(address)

@@ -1,6 +1,7 @@
 """What the store promises, on every database."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -180,6 +181,22 @@ def test_vote_counts_once(opened: Open) -> None:
         assert (3, True) == (changed.seq, changed.fresh)
         assert {"demo-2": 1} == await store.people("d1")
         assert 1 == await store.count("d1", "votes")
+
+    with_store(opened, body)
+
+
+def test_kept_count_is_what_the_votes_say(opened: Open) -> None:
+    """The count beside the votes follows every vote and every changed mind, of many voters at once."""
+
+    async def body(store: Store) -> None:
+        await store.create("d1", a_brief(), at=NOW, start=True)
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(60):
+                vote = a_vote(f"voter-{number % 17}", choice=f"demo-{1 + number % 3}")
+                tasks.create_task(store.vote("d1", vote, at=NOW))
+        said = Counter(cast.choice for cast in await store.votes("d1"))
+        assert 17 == sum(said.values())
+        assert dict(said) == await store.people("d1")
 
     with_store(opened, body)
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
+from aragora.api.cookie import forget
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
 from aragora.flaws import loopback
 from aragora.limits import WINDOW_S, Allowance
@@ -108,7 +109,8 @@ class Edge:
         except Exception as error:
             if status:
                 raise
-            await problem(error, trace_id)(scope, receive, answer)
+            said = problem(error, trace_id)
+            await (forget(said, connection) if scope.get("stale_cookie") else said)(scope, receive, answer)
         finally:
             seconds = None if streams else perf_counter() - began
             self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, seconds)
@@ -138,7 +140,7 @@ class Edge:
         return asks and connection.headers.get("origin") in self._origins
 
     def _shown_to(self, connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
-        """Whether a page of the asking origin may read the answer: only if it is on the list. There are no cookies to send."""
+        """Whether a page of the asking origin may read the answer: only if it is on the list, and without a cookie."""
         if not self._origins:
             return []
         origin = connection.headers.get("origin", "")

@@ -151,13 +151,15 @@ class Accounts:
 
     # Coming and going
 
-    async def register(self, email: str, password: str, name: str, *, agent: str, address: str) -> tuple[User, Tokens]:
-        """A new account and its first session. Raises Conflict when the address is taken."""
+    async def register(
+        self, email: str, password: str, name: str, *, agent: str, address: str, access_s: int = ACCESS_S
+    ) -> tuple[User, Tokens]:
+        """A new account and its first session, `access_s` seconds long unless renewed. Raises Conflict: the address is taken."""
         if self._registration == "closed" and await self.users.exist():
             raise Forbidden("This server takes no registrations; ask its admin for an account.")
         user_id, at = self._new_id(), self.now()
         hashed = await self._passwords.hashed(password)
-        session, tokens = self._session(agent, address, at)
+        session, tokens = self._session(agent, address, at, access_s)
         if not await self.users.register(user_id, email, name, hashed, at, session):
             raise Conflict(TAKEN)
         return await self.user(user_id), tokens
@@ -169,12 +171,14 @@ class Accounts:
             raise Conflict(TAKEN)
         return await self.user(user_id)
 
-    async def log_in(self, email: str, password: str, *, agent: str, address: str) -> tuple[User, Tokens]:
+    async def log_in(
+        self, email: str, password: str, *, agent: str, address: str, access_s: int = ACCESS_S
+    ) -> tuple[User, Tokens]:
         """A new session. An unknown address and a wrong password raise Unauthenticated in the same words after the same work."""
         user = await self.users.by_email(email)
         fits = await self._passwords.fits(user.password if user else None, password)
         at = self.now()
-        session, tokens = self._session(agent, address, at)
+        session, tokens = self._session(agent, address, at, access_s)
         if user is None or not fits or not await self.users.log_in(user.id, session, at, kept=SESSIONS_MAX - 1):
             raise Unauthenticated("The address or the password is not right.")
         return await self.user(user.id), tokens
@@ -190,9 +194,9 @@ class Accounts:
             raise Unauthenticated("This refresh token is not valid.")
         return user, tokens
 
-    def _session(self, agent: str, address: str, at: str) -> tuple[NewSession, Tokens]:
+    def _session(self, agent: str, address: str, at: str, access_s: int = ACCESS_S) -> tuple[NewSession, Tokens]:
         tokens = Tokens(
-            access_token=_token(SESSION), refresh_token=_token(REFRESH), expires_in=ACCESS_S, expires_at=later(at, ACCESS_S)
+            access_token=_token(SESSION), refresh_token=_token(REFRESH), expires_in=access_s, expires_at=later(at, access_s)
         )
         session = NewSession(
             id=self._new_id(),

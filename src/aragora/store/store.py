@@ -42,6 +42,7 @@ from aragora.store.records import (
 )
 from aragora.store.search import ADD_TEXT
 from aragora.store.slugs import slug_of
+from aragora.store.votes import UPSERT_VOTE, cast_before, casting, chosen
 
 # An id is 128 random bits with a time in front; anything else cannot be one, so nothing is looked up for it.
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
@@ -61,24 +62,9 @@ WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
-NEXT_SEQ_OF_VOTE = """
-UPDATE debates SET last_seq = last_seq + 1
-WHERE id = :id AND ended_at IS NULL AND last_seq > 0
-  AND NOT EXISTS (
-    SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
-      AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
-RETURNING last_seq AS seq
-"""
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
 VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
-"""
-UPSERT_VOTE = """
-INSERT INTO votes (debate_id, kind, voter, round, seq, choice, confidence, reason, created_at)
-VALUES (:id, :kind, :voter, :round, :seq, :choice, :confidence, :reason, :at)
-ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
-  seq = excluded.seq, choice = excluded.choice, confidence = excluded.confidence, reason = excluded.reason,
-  created_at = excluded.created_at
 """
 INSERT_DEBATE = """
 INSERT INTO debates
@@ -118,9 +104,6 @@ WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
 VOTES = """
 SELECT kind, voter, round, seq, choice, confidence, reason, created_at FROM votes
 WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
-"""
-PEOPLE = """
-SELECT choice, COUNT(*) FROM votes WHERE debate_id = :id AND kind = 'person' GROUP BY choice ORDER BY COUNT(*) DESC, choice
 """
 COUNTS = {
     "messages": "SELECT COUNT(*) FROM messages WHERE debate_id = :id",
@@ -251,16 +234,7 @@ class Store:
 
     async def vote(self, debate_id: str, vote: PersonVoted, *, at: str) -> Appended:
         """Count a person's vote once. A changed mind replaces the vote and is a new event; the same vote again is not."""
-        values: dict[str, Value] = {
-            "id": debate_id,
-            "voter": vote.voter,
-            "choice": vote.choice,
-            "confidence": vote.confidence,
-            "reason": vote.reason,
-        }
-        event = written(debate_id, vote, at, again=True)
-        row = Statement(UPSERT_VOTE, {**values, "kind": "person", "round": 0, "at": at})
-        rows = await self._db.write([Statement(NEXT_SEQ_OF_VOTE, values), event, row])
+        rows = await self._db.write(casting(debate_id, vote, at))
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         record = await self.debate(debate_id)
@@ -268,8 +242,8 @@ class Store:
             raise Conflict("The debate has ended; votes are closed.")
         if record.last_seq == 0:
             raise Conflict("The debate has not been started.")
-        mine = [cast for cast in await self.votes(debate_id) if cast.kind == "person" and cast.voter == vote.voter]
-        return Appended(mine[0].seq if mine else record.last_seq, fresh=False)
+        mine = await cast_before(self._db, debate_id, vote.voter)
+        return Appended(mine or record.last_seq, fresh=False)
 
     async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
@@ -356,7 +330,7 @@ class Store:
 
     async def people(self, debate_id: str) -> dict[str, int]:
         """How many people voted for each seat."""
-        return {str(choice): _int(votes) for choice, votes in await self._db.read(PEOPLE, {"id": debate_id})}
+        return await chosen(self._db, debate_id)
 
     async def count(self, debate_id: str, table: str) -> int:
         """How many messages or votes a debate has."""
