@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from aragora import __version__
 from aragora.api import Parts
 from aragora.api.bodies import CreateDebate, brief_of
 from aragora.api.cache import Cache
+from aragora.api.lasting import Lasting
 from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
+from aragora.auth.enrolment import Enrolment
 from aragora.bus import Bus, LocalBus
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Brief
@@ -32,9 +35,10 @@ from aragora.dispatch import Dispatch, FleetDispatch
 from aragora.engine import Bounds, Engine
 from aragora.errors import ConfigError
 from aragora.feed import Feed
-from aragora.limits import Limits
+from aragora.limits import Limits, Proxies
 from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
+from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
 from aragora.store.copy import copy
@@ -47,6 +51,7 @@ from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
 from aragora.store.users import Users
+from aragora.traces import Silent, Traces
 from aragora.webhooks import Webhooks
 from aragora.workers import Supervisor, among_siblings
 
@@ -150,13 +155,33 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
-def agents_of(loaded: Loaded) -> Agents:
+def traces_of(loaded: Loaded) -> Traces:
+    """What sends traces where the settings want it; where its packages are missing, a warning and nothing."""
+    if not loaded.traces:
+        return Silent()
+    try:
+        otel = _extra("otel", "aragora.traces.otel")
+    except ConfigError as error:  # OTEL_* is shared by every program of a machine: it may not have been meant for this one
+        log.warning("no traces are sent", why=error.message)
+        return Silent()
+    traces: Traces = otel.OpenTelemetry(version=__version__, console=loaded.traces == "console")
+    return traces
+
+
+@asynccontextmanager
+async def open_enrolment(settings: Settings) -> AsyncIterator[Enrolment]:
+    """The accounts of the server that the settings name, for whoever runs it."""
+    async with open_store(settings) as store:
+        yield Enrolment(_accounts(store, settings))
+
+
+def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     """The agents that the settings and keys allow; raises ConfigError with every fault of their tables."""
     faults: list[str] = []
     known = catalogue(loaded.agents, loaded.providers, loaded.secret, faults)
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known)
+    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known, traces=traces)
 
 
 def bounds_of(settings: Settings) -> Bounds:
@@ -175,7 +200,8 @@ def bounds_of(settings: Settings) -> Bounds:
 async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
     """Everything but the sockets: what `serve` and `debate` have in common."""
     settings = loaded.settings
-    agents, metrics = agents_of(loaded), Metrics()
+    metrics = Metrics(traces_of(loaded))
+    agents = agents_of(loaded, metrics.traces)
     async with open_store(settings) as store, open_bus(settings) as bus, Feed(store, bus) as feed:
         engine = Engine(
             store=store,
@@ -192,12 +218,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         metrics.watch("aragora_db_connections", lambda: store.connections)
         if settings.redis_url:
             metrics.watch("aragora_bus_up", lambda: float(bus.shared))
-        per_minute = {
-            "default": settings.rate_limit_default,
-            "auth": settings.rate_limit_auth,
-            "debates": settings.rate_limit_debates,
-        }
-        limits = Limits(per_minute, redis_url=settings.redis_url)
+        limits = _limits(settings)
         try:
             yield Parts(
                 settings=settings,
@@ -223,8 +244,10 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 feed=feed,
                 agents=agents,
                 metrics=metrics,
+                objectives=Objectives(metrics, clock=monotonic),
                 limits=limits,
                 cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
+                lasting=Lasting(lambda: store.state, limits, Proxies(settings.trusted_networks), metrics),
                 new_seed=new_seed,
                 now=now,
                 started=monotonic(),
@@ -232,6 +255,16 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         finally:
             await limits.close()
             await agents.close()
+            await asyncio.to_thread(metrics.traces.close)
+
+
+def _limits(settings: Settings) -> Limits:
+    per_minute = {
+        "default": settings.rate_limit_default,
+        "auth": settings.rate_limit_auth,
+        "debates": settings.rate_limit_debates,
+    }
+    return Limits(per_minute, redis_url=settings.redis_url)
 
 
 def _accounts(store: Store, settings: Settings) -> Accounts:
@@ -293,7 +326,8 @@ async def serve(
         log.warning("setting has no effect", note=note)
     async with open_parts(loaded) as parts:
         server = server_for(
-            build(parts),
+            parts.metrics.traces.around(build(parts)),
+            lasting=parts.lasting,
             connections_max=settings.max_connections,
             timeout_s=settings.connection_timeout,
             ws_message_bytes_max=settings.ws_max_message_bytes,
@@ -306,8 +340,8 @@ async def serve(
         siblings = among_siblings(*place, parts.metrics) if place else nullcontext()
         async with siblings, asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=list(sockets)))
-            telling = tasks.create_task(parts.webhooks.run())
-            tasks.create_task(_run(parts.engine, server, telling))
+            beside = [tasks.create_task(parts.webhooks.run()), tasks.create_task(parts.objectives.run())]
+            tasks.create_task(_run(parts.engine, server, beside))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
             ready(_ports(sockets))
@@ -338,12 +372,13 @@ def _ports(sockets: Sequence[socket.socket]) -> Ports:
     return Ports(sockets[0].getsockname()[1], sockets[-1].getsockname()[1])
 
 
-async def _run(engine: Engine, server: Server, telling: asyncio.Task[None]) -> None:
+async def _run(engine: Engine, server: Server, beside: Sequence[asyncio.Task[None]]) -> None:
     """Run debates; when the engine has stopped, stop serving. Watchers are told to come back."""
     try:
         await engine.run()
     finally:
-        telling.cancel()
+        for task in beside:
+            task.cancel()
         server.should_exit = True
 
 

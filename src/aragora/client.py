@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 import msgspec
 from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
 
-from aragora.api.answers import AgentRow, Created, Debate, DebateRow, Done, EventRow, Problem, VoteCast
+from aragora.api.answers import Created, Debate, DebateRow, Done, EventRow, Problem, VoteCast
+from aragora.api.standings import AgentRow
 from aragora.errors import (
     AragoraError,
     Conflict,

@@ -1,25 +1,21 @@
-"""Settings, each with its default, bound and line of help. Imports `errors` only; the one place that reads the environment."""
+"""Settings, each with its default, bound and line of help; the one place that reads the environment. Imports errors and flaws."""
 
 import math
 import os
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TypeVar, cast
 
+from aragora import flaws
 from aragora.errors import ConfigError
 
 PREFIX = "ARAGORA_"
 TOML_NAME = "aragora.toml"
-SQLITE = "sqlite:///"
-POSTGRES = ("postgresql://", "postgres://")
-REDIS_FORMS = "redis://HOST:PORT, redis+cluster://HOST:PORT,HOST:PORT or redis+sentinel://HOST:PORT,HOST:PORT/NAME-OF-THE-MASTER"
-REDIS = re.compile(r"(?:(?:rediss?|redis\+cluster)://[^/\s]+(?:/\d*)?|redis\+sentinel://[^/\s]+/[^/\s]+)\Z")
 SECRET_BYTES_MAX = 65_536
 # Names with our prefix that the tests and the public client read; met in a shared shell, they are no mistake.
 OTHERS = frozenset(
@@ -27,9 +23,7 @@ OTHERS = frozenset(
 )
 # TOML tables whose entries are described where they are used.
 TABLES = ("agents", "providers")
-
-# A scheme, a name or address, perhaps a port: what browsers send as Origin.
-ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?\Z|https?://\[[0-9a-f:.]+\](?::\d{1,5})?\Z")
+TRACES_EXPORTERS, TRACES_PROTOCOL = ("otlp", "console"), "http/protobuf"
 
 Value = str | int | float | Path
 Entries = Mapping[str, Mapping[str, object]]
@@ -74,60 +68,6 @@ def _text(
     return field(default=default, repr=not secret, metadata={"about": about})
 
 
-def _commas(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
-
-
-def _flaw_of_key(text: str) -> str | None:
-    return "must be 64 hexadecimal digits" if text and not re.fullmatch("[0-9a-fA-F]{64}", text) else None
-
-
-def _flaw_of_database(url: str) -> str | None:
-    if url.startswith(POSTGRES):
-        return _flaw_of_postgres(url)
-    if not url.startswith(SQLITE):
-        return f"must begin with {SQLITE} or {POSTGRES[0]}"
-    return None if re.fullmatch(r"(?!:memory:$)[^?#]+", url.removeprefix(SQLITE)) else f"must name a file: {SQLITE}PATH"
-
-
-def _flaw_of_postgres(url: str) -> str | None:
-    return None if re.match(r"postgres(ql)?://.", url) else f"must look like {POSTGRES[0]}USER@HOST/DATABASE"
-
-
-def _flaw_of_redis(url: str) -> str | None:
-    return None if REDIS.match(url) else f"must look like {REDIS_FORMS}"
-
-
-def _flaw_of_networks(text: str) -> str | None:
-    try:
-        _networks(text)
-    except ValueError:
-        return "must be addresses or networks with commas between them, such as 10.0.0.0/8,::1"
-    return None
-
-
-def _flaw_of_hosts(text: str) -> str | None:
-    bad = any(set(host) & set("/@ \\") for host in _commas(text))
-    return "must be host names with commas between them, without scheme or path" if bad else None
-
-
-def _flaw_of_origins(text: str) -> str | None:
-    bad = [part for part in _commas(text) if part != part.lower() or not ORIGIN.match(part)]
-    return "must be origins with commas between them, such as https://aragora.example.com, without a path" if bad else None
-
-
-def loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(part, strict=False) for part in _commas(text))
-
-
 PORT = 65_535
 DAY_S = 86_400
 
@@ -146,17 +86,17 @@ class Settings:
         choices=("all", "api", "ws", "worker"),
     )
     trusted_proxies: str = _text(
-        "", "Addresses or networks whose `X-Forwarded-For` is believed, with commas between them.", flaw=_flaw_of_networks
+        "", "Addresses or networks whose `X-Forwarded-For` is believed, with commas between them.", flaw=flaws.of_networks
     )
     allowed_hosts: str = _text(
         "",
         "Host names that requests may ask for; empty: every one, but on a loopback address only its own names.",
-        flaw=_flaw_of_hosts,
+        flaw=flaws.of_hosts,
     )
     cors_origins: str = _text(
         "",
         "Origins whose pages may use the API from a browser, with commas between them; empty allows none but its own.",
-        flaw=_flaw_of_origins,
+        flaw=flaws.of_origins,
     )
     max_connections: int = _number(1000, "Connections open at once on both ports.", unit="connections", low=1, high=1_000_000)
     connection_timeout: int = _number(
@@ -181,11 +121,11 @@ class Settings:
         default=Path(".nomic"), metadata={"about": About(text="Folder of everything that is kept.", section="Storage")}
     )
     database_url: str = _text(
-        "", "Database; empty means `sqlite:///DATA_DIR/aragora_debates.db`.", flaw=_flaw_of_database, secret=True
+        "", "Database; empty means `sqlite:///DATA_DIR/aragora_debates.db`.", flaw=flaws.of_database, secret=True
     )
-    database_replica_url: str = _text("", "PostgreSQL copy that lists are read from.", flaw=_flaw_of_postgres, secret=True)
-    redis_url: str = _text("", "Redis for live events and limits of several processes.", flaw=_flaw_of_redis, secret=True)
-    signing_key: str = _text("", "Ed25519 key that signs receipts: 32 bytes in hexadecimal.", flaw=_flaw_of_key, secret=True)
+    database_replica_url: str = _text("", "PostgreSQL copy that lists are read from.", flaw=flaws.of_postgres, secret=True)
+    redis_url: str = _text("", "Redis for live events and limits of several processes.", flaw=flaws.of_redis, secret=True)
+    signing_key: str = _text("", "Ed25519 key that signs receipts: 32 bytes in hexadecimal.", flaw=flaws.of_key, secret=True)
     db_pool_size: int = _number(20, "Connections kept to a database server.", unit="connections", low=1, high=10_000)
     db_max_overflow: int = _number(10, "Connections beyond the pool under load.", unit="connections", high=10_000)
     db_pool_timeout: float = _number(
@@ -250,27 +190,27 @@ class Settings:
     @property
     def on_postgres(self) -> bool:
         """Whether the database is PostgreSQL."""
-        return self.database_url.startswith(POSTGRES)
+        return self.database_url.startswith(flaws.POSTGRES)
 
     @property
     def database_path(self) -> Path:
         """The SQLite file."""
-        return Path(self.database_url.removeprefix(SQLITE)) if self.database_url else self.data_dir / "aragora_debates.db"
+        return Path(self.database_url.removeprefix(flaws.SQLITE)) if self.database_url else self.data_dir / "aragora_debates.db"
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """`trusted_proxies`, parsed."""
-        return _networks(self.trusted_proxies)
+        return flaws.networks(self.trusted_proxies)
 
     @property
     def origins(self) -> tuple[str, ...]:
         """`cors_origins`, parsed."""
-        return _commas(self.cors_origins)
+        return flaws.commas(self.cors_origins)
 
     @property
     def host_names(self) -> tuple[str, ...]:
         """`allowed_hosts`, parsed."""
-        return _commas(self.allowed_hosts)
+        return flaws.commas(self.allowed_hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +222,7 @@ class Loaded:
     notes: tuple[str, ...] = ()  # settings that were given and have no effect, with the reason
     agents: Entries = field(default_factory=dict)  # the `[agents.NAME]` tables
     providers: Entries = field(default_factory=dict)  # the `[providers.NAME]` tables
+    traces: str = ""  # where spans go: otlp, console, or nowhere; everything else about them the SDK reads
     secret: Callable[[str], str] = field(default=lambda _: "", repr=False)  # the value of a variable that names no setting
 
 
@@ -318,6 +259,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Pat
                 given[known.name] = _parse(known, raw, spoken=not origin.startswith("file "))
             except ValueError as fault:
                 faults.append(f"{_called(known.name, origin)}: {fault}")
+    traces = _traces(environ, faults)
     tables = {name: _entries(name, document.get(name, {}), faults) for name in TABLES}
     settings = _settings(given)
     faults += [*_conflicts(settings), *_exposed(settings, origins)]
@@ -327,6 +269,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Pat
         settings=settings,
         origins=origins,
         notes=tuple(_ignored(settings, origins)),
+        traces=traces,
         secret=partial(secret_from, environ),
         **tables,
     )
@@ -473,6 +416,21 @@ def _entries(name: str, table: object, faults: list[str]) -> Entries:
     return {}
 
 
+def _traces(environ: Mapping[str, str], faults: list[str]) -> str:
+    """Where the standard variables of OpenTelemetry send traces; empty unless they name an exporter or an endpoint."""
+    named = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    endpoint = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    wanted = named or ("otlp" if endpoint else "none")
+    if wanted == "none" or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return ""
+    if wanted not in TRACES_EXPORTERS:
+        faults.append("OTEL_TRACES_EXPORTER: must be one of none, " + ", ".join(TRACES_EXPORTERS))
+    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or TRACES_PROTOCOL
+    if wanted == "otlp" and protocol.strip().lower() != TRACES_PROTOCOL:
+        faults.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: must be {TRACES_PROTOCOL}")
+    return wanted
+
+
 def _conflicts(settings: Settings) -> Iterator[str]:
     if settings.api_port == settings.ws_port != 0:
         yield f"{env_name('ws_port')}: must differ from {env_name('api_port')}; the API port serves /ws as well"
@@ -487,7 +445,7 @@ def _conflicts(settings: Settings) -> Iterator[str]:
 
 def _exposed(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
     """A server that other machines reach, and on which nobody has decided who may use it."""
-    if not loopback(settings.api_host) and origins["auth"] == "default":
+    if not flaws.loopback(settings.api_host) and origins["auth"] == "default":
         yield (
             f"{env_name('auth')}: must be set when {env_name('api_host')} can be reached from other machines: required makes "
             "everybody log in, optional lets strangers read what is public and start debates, off lets everybody do everything"

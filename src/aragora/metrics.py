@@ -1,4 +1,4 @@
-"""Metrics, read at scrape from plain cells. Imports nothing of ours; names are public API (docs/decisions/0008).
+"""Metrics, read at scrape from plain cells. Imports the port of traces; names are public API (docs/decisions/0008).
 
 Counting happens in the event loop only, so a cell is a plain number: no lock, no label lookup. A request costs one dictionary
 look-up and four additions; prometheus-client turns the cells into text when somebody asks.
@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+
+from aragora.traces import Silent, Traces
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Upper bounds, in seconds. The SLOs are read off at 0.1, 0.2, 0.5 and 2; a request of this server takes under a millisecond.
@@ -116,7 +118,9 @@ class _Gauges(Collector):
             yield GaugeMetricFamily(name, GAUGES[name], value=read())
 
 
-class _Request(NamedTuple):
+class Answered(NamedTuple):
+    """The cells of one route and status."""
+
     answered: list[int]
     seconds: Spread
 
@@ -124,7 +128,9 @@ class _Request(NamedTuple):
 class Metrics:
     """Everything that is counted, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, traces: Traces | None = None) -> None:
+        """Count; each step that is timed is a span of `traces` too."""
+        self.traces = traces or Silent()
         self.registry = CollectorRegistry()
         self.requests = Counts(
             "aragora_request_total", "Requests answered, by route and status.", ("method", "endpoint", "status")
@@ -150,7 +156,7 @@ class Metrics:
             ("type",),
             REQUEST_BUCKETS_S,
         )
-        self._bound: dict[tuple[str, str, int], _Request] = {}
+        self._bound: dict[tuple[str, str, int], Answered] = {}
         self._reads: dict[str, Read] = {}
         self.others: Others | None = None  # asks the other processes of this server for their text
         self.watch("aragora_memory_bytes", memory_bytes)
@@ -180,26 +186,29 @@ class Metrics:
 
         Without `seconds` it is counted and not timed: a stream lasts as long as somebody watches, which is no latency.
         """
-        key = (method, endpoint, status)
-        bound = self._bound.get(key)
-        if bound is None:
-            bound = _Request(self.requests.cell(method, endpoint, str(status)), self.request_seconds.cell(method, endpoint))
-            if len(self._bound) < SERIES_MAX:
-                self._bound[key] = bound
+        bound = self._bound.get((method, endpoint, status)) or self.answered(method, endpoint, status)
         bound.answered[0] += 1
         if seconds is not None:
             bound.seconds.add(seconds)
 
+    def answered(self, method: str, endpoint: str, status: int) -> Answered:
+        """Where requests of a route are counted that are answered with this status."""
+        bound = Answered(self.requests.cell(method, endpoint, str(status)), self.request_seconds.cell(method, endpoint))
+        if len(self._bound) < SERIES_MAX:
+            self._bound[method, endpoint, status] = bound
+        return bound
+
     def laps(self, endpoint: str, began: float) -> "Laps":
         """A clock for the steps of one request that began at `began`."""
-        return Laps(self.request_steps, endpoint, began)
+        return Laps(self.request_steps, self.traces, endpoint, began)
 
     @contextmanager
     def round_step(self, step: str) -> Iterator[None]:
         """Time one step of a round, also one that fails."""
         began = perf_counter()
         try:
-            yield
+            with self.traces.step(step):
+                yield
         finally:
             self.round_steps.cell(step).add(perf_counter() - began)
 
@@ -262,15 +271,16 @@ def _sum(one: float, other: float) -> float:
 class Laps:
     """Times the steps of one request, one after the other."""
 
-    __slots__ = ("_began", "_endpoint", "_steps")
+    __slots__ = ("_began", "_endpoint", "_steps", "_traces")
 
-    def __init__(self, steps: Histogram, endpoint: str, began: float) -> None:
-        self._steps, self._endpoint, self._began = steps, endpoint, began
+    def __init__(self, steps: Histogram, traces: Traces, endpoint: str, began: float) -> None:
+        self._steps, self._traces, self._endpoint, self._began = steps, traces, endpoint, began
 
     def lap(self, step: str) -> None:
         """The time since the last lap was this step's."""
         now = perf_counter()
         self._steps.cell(self._endpoint, step).add(now - self._began)
+        self._traces.lap(step, now - self._began)
         self._began = now
 
 

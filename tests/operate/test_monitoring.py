@@ -173,7 +173,7 @@ def test_every_metric_that_is_asked_for_exists(server: Served) -> None:
     steps = {dict(labels)["step"] for labels in found["aragora_round_step_seconds_count"]}
     assert {"context", "agent", "consensus", "record", "broadcast"} == steps
     created = {dict(labels)["step"] for labels in found["aragora_request_step_seconds_count"]}
-    assert {"auth", "parse", "validate", "write", "read", "serialize"} == created
+    assert {"auth", "parse", "validate", "logic", "write", "read", "serialize"} == created
 
 
 def test_an_event_is_delivered_to_both_kinds_of_watcher(server: Served) -> None:

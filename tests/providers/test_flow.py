@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aragora.providers.flow import BURST_S, Breaker, Lanes, Pace, Window
+from aragora.providers.flow import BURST_S, RECENT_MAX, RECENT_S, Breaker, Lanes, Pace, Recent, Window
 
 RATES = st.integers(1, 6000)
 GAPS = st.lists(st.floats(0, 30), min_size=1, max_size=200)
@@ -168,3 +168,30 @@ def test_lanes_forget_who_left() -> None:
     assert queue.pop() == 2
     with pytest.raises(KeyError):
         queue.pop()
+
+
+def test_breaker_says_what_it_does_to_a_call() -> None:
+    """Closed until it has seen enough, open for its time, half open while one probe finds out."""
+    breaker = Breaker(failures_max=2, open_s=5.0)
+    seen = [breaker.state(0.0)]
+    for _ in range(2):
+        breaker.failed(0.0, probe=False)
+    seen += [breaker.state(4.9), breaker.state(5.0)]
+    breaker.enter()
+    seen.append(breaker.state(5.0))
+    breaker.succeeded()
+    assert ["closed", "open", "half_open", "half_open", "closed"] == [*seen, breaker.state(5.0)]
+
+
+def test_what_is_long_past_says_nothing() -> None:
+    """Failures are a share of the recent calls; the middle of the answered ones is the latency."""
+    recent = Recent()
+    assert (0, None, None) == recent.look(0.0)
+    for seconds in (None, 1.0, 2.0, 30.0):
+        recent.add(0.0, seconds)
+    assert (4, 0.25, 2.0) == recent.look(RECENT_S)
+    recent.add(RECENT_S, None)
+    assert (1, 1.0, None) == recent.look(RECENT_S + 1)
+    for _ in range(RECENT_MAX):
+        recent.add(RECENT_S, 3.0)
+    assert (RECENT_MAX, 0.0, 3.0) == recent.look(RECENT_S + 1)

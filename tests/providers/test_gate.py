@@ -6,7 +6,8 @@ import contextlib
 import pytest
 
 from aragora.debate.model import Fault
-from aragora.providers.gate import Gate, Limits
+from aragora.providers.flow import State
+from aragora.providers.gate import Condition, Gate, Limits
 from aragora.providers.wire import Failed, Tokens
 from model_builders import run
 
@@ -219,3 +220,24 @@ def test_faults_of_the_request_do_not_open_the_breaker() -> None:
         await call(gate, "a")
 
     run(main())
+
+
+def test_gate_says_how_its_model_has_been() -> None:
+    """Answered and failed calls are counted, a full window shows, and an open breaker says until when."""
+
+    async def main() -> list[Condition]:
+        gate, seen = a_gate(failures_max=2), []
+        await call(gate, "a")
+        seen.append(gate.condition)
+        for _ in range(2):
+            with contextlib.suppress(Failed):
+                await call(gate, "a", fault=Failed(Fault.UNAVAILABLE, "gone", blame=True))
+        with contextlib.suppress(Failed):
+            await call(gate, "a")  # refused, so not a call
+        return [*seen, gate.condition]
+
+    well, ill = run(main())
+    assert (State.CLOSED, 1, 0.0, None, None) == (well.state, well.calls, well.error_rate, well.last_fault, well.retry_in_s)
+    assert (State.OPEN, 3, 0.6667, Fault.UNAVAILABLE) == (ill.state, ill.calls, ill.error_rate, ill.last_fault)
+    assert ill.retry_in_s is not None
+    assert well.latency_s is not None

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api.cache import Cache
+from aragora.api.lasting import Lasting
 from aragora.auth import Access
 from aragora.auth.accounts import Accounts
 from aragora.config import Settings
@@ -15,6 +16,7 @@ from aragora.feed import Feed
 from aragora.limits import Limits
 from aragora.memory import Memory
 from aragora.metrics import Metrics
+from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.store.matches import Matches
 from aragora.store.repeats import Repeats
@@ -39,8 +41,10 @@ class Parts:
     feed: Feed
     agents: Agents
     metrics: Metrics
+    objectives: Objectives
     limits: Limits
     cache: Cache
+    lasting: Lasting
     new_seed: Callable[[], int]
     now: Callable[[], str]
     started: float  # monotonic seconds
@@ -81,5 +85,6 @@ class Endpoint:
     access: Access = Access.CALLER
     scope: str = ""  # what a key needs; empty: `read` to GET, `write` for all else
     keeps: bool = True  # whether answers may be stored to be replayed; those with secrets in them may not
+    lasts: bool = False  # whether the answer follows from the question and the database alone
     again: bool = False  # whether doing it again changes nothing
     heals: bool = False  # whether it starts what is paid for, so that an answer that found nobody is kept for the retry

@@ -1,8 +1,8 @@
 """The rows of the route table about what agents did, and about memory. May import its siblings."""
 
 from aragora.api import Endpoint, Param, agents, memories, records
-from aragora.api.answers import AgentList, Leaderboard
 from aragora.api.rows import PAGE, get, post
+from aragora.api.standings import AgentList, Leaderboard
 
 SORT = (
     Param(name="sort_by", about="What to sort by.", choices=tuple(records.SORTS)),
@@ -23,7 +23,7 @@ ROWS: tuple[Endpoint, ...] = (
     get("/leaderboard/compare", records.compare, "Two agents side by side.", records.Comparison, *PAIR, errors=(404,)),
     get("/leaderboard-view", records.view, "The ranking and what led to it.", records.LeaderboardView),
     get("/agents/leaderboard", agents.leaderboard, "Agents by rating.", Leaderboard, *PAGE),
-    get("/agents/availability", agents.index, "Agents that can be asked.", AgentList, *PAGE),
+    get("/agents/availability", agents.available, "Agents that can be asked.", AgentList, *PAGE),
     get("/agents/{name}/elo", records.elo, "An agent's rating.", records.EloReport),
     get("/agent/compare", records.compare, "Two agents side by side.", records.Comparison, *PAIR, errors=(404,)),
     get("/agent/{name}/profile", records.profile, "Who an agent is and where it stands.", records.Profile),

@@ -17,7 +17,7 @@ from aragora.debate.events import ROLES
 from aragora.debate.model import Outcome, Phase
 from aragora.errors import Flaw, Invalid
 from aragora.providers.estimate import Estimate
-from aragora.store.records import Cast, Cursor, Record, Spoken, Standing, Summary
+from aragora.store.records import Cast, Cursor, Record, Spoken, Summary
 from aragora.store.store import SUGGEST
 
 JSON = "application/json"
@@ -183,37 +183,6 @@ class EventRow(msgspec.Struct):
     data: dict[str, Any]
 
 
-class AgentRow(msgspec.Struct):
-    """An agent that can be asked."""
-
-    name: str
-    provider: str
-    model: str
-    about: str
-    elo: float
-    matches: int
-    wins: int
-    losses: int
-    draws: int
-
-
-class RankingRow(msgspec.Struct):
-    """An agent's place on the leaderboard."""
-
-    rank: int
-    agent: str
-    name: str
-    agent_name: str
-    elo: float
-    wins: int
-    losses: int
-    draws: int
-    games: int
-    matches: int
-    debates: int
-    win_rate: float
-
-
 class Health(msgspec.Struct):
     """Whether the server is well."""
 
@@ -271,13 +240,6 @@ EventList = msgspec.defstruct(
     [("debate_id", str), ("events", list[EventRow]), ("items", list[EventRow]), ("next_seq", int)],
     bases=(ListOf,),
 )
-AgentList = msgspec.defstruct("AgentList", [("agents", list[AgentRow]), ("items", list[AgentRow])], bases=(ListOf,))
-Leaderboard = msgspec.defstruct(
-    "Leaderboard",
-    [("rankings", list[RankingRow]), ("agents", list[RankingRow]), ("items", list[RankingRow])],
-    bases=(ListOf,),
-)
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -428,25 +390,6 @@ def vote_of(cast: Cast) -> VoteRow:
         confidence=cast.confidence,
         reason=cast.reason,
         timestamp=cast.at,
-    )
-
-
-def ranking_of(rank: int, standing: Standing) -> RankingRow:
-    """A place on the leaderboard."""
-    games = standing.wins + standing.losses + standing.draws
-    return RankingRow(
-        rank=rank,
-        agent=standing.agent,
-        name=standing.agent,
-        agent_name=standing.agent,
-        elo=round(standing.elo, 1),
-        wins=standing.wins,
-        losses=standing.losses,
-        draws=standing.draws,
-        games=games,
-        matches=games,
-        debates=standing.debates,
-        win_rate=round((standing.wins + standing.draws / 2) / games, 4) if games else 0.0,
     )
 
 

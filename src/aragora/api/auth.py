@@ -3,8 +3,8 @@
 Answers with a token in them are never stored and never cached: that is the only time it is seen.
 """
 
-import re
 from datetime import UTC, datetime
+from typing import TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -14,13 +14,14 @@ from aragora.api import Parts
 from aragora.api.answers import ListOf, listing, reply
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
+from aragora.api.cookie import forget, remember, require_own_page
 from aragora.auth import DEFAULT_SCOPES, SCOPES
-from aragora.auth.accounts import TICKET_S, TIME, Tokens, digest
+from aragora.auth.accounts import ACCESS_S, REFRESH_S, TICKET_S, TIME, Tokens, digest
+from aragora.auth.enrolment import PASSWORD_CHARS_MAX, email_fault, password_fault, tidy
 from aragora.errors import Forbidden
+from aragora.limits import Proxies
 from aragora.store.users import Key, Session, User
 
-EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}\Z")
-PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 1024
 NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -31,6 +32,7 @@ class Register(msgspec.Struct, kw_only=True):
     email: str
     password: str
     name: str = ""
+    cookie: bool = False  # keep the session in a cookie that scripts cannot read, instead of answering with tokens
 
 
 class LogIn(msgspec.Struct, kw_only=True):
@@ -38,6 +40,7 @@ class LogIn(msgspec.Struct, kw_only=True):
 
     email: str
     password: str
+    cookie: bool = False  # as above
 
 
 class Refresh(msgspec.Struct, kw_only=True):
@@ -100,10 +103,10 @@ class TokenPair(msgspec.Struct):
 
 
 class LoggedIn(msgspec.Struct):
-    """An account and its new session."""
+    """An account and its new session. There are no tokens to be seen where the session is kept in a cookie."""
 
     user: Account
-    tokens: TokenPair
+    tokens: TokenPair | None
     organization: None
     organizations: list[str]
 
@@ -182,6 +185,12 @@ class Ticket(msgspec.Struct):
     expires_in: int
 
 
+class _Known(TypedDict):
+    agent: str
+    address: str
+    access_s: int
+
+
 SessionList = msgspec.defstruct("SessionList", [("sessions", list[SessionRow]), ("items", list[SessionRow])], bases=(ListOf,))
 KeyList = msgspec.defstruct("KeyList", [("keys", list[KeyRow]), ("items", list[KeyRow])], bases=(ListOf,))
 
@@ -192,23 +201,22 @@ async def register(parts: Parts, request: Request) -> Response:
     check = Check()
     email = _email(body.email, check)
     name = check.text("name", body.name, chars_max=NAME_CHARS_MAX)
-    _password("password", body.password, email, check)
+    _wrong(check, "password", password_fault(body.password, email))
     check.done()
     await parts.limits.check("auth", f"account/{digest(email)}")
-    caller = caller_of(request)
-    user, tokens = await parts.accounts.register(email, body.password, name, agent=_agent(request), address=caller.address)
-    return reply(await _logged_in(parts, user, tokens), 201, NO_STORE)
+    known = _known(request, cookie=body.cookie)
+    user, tokens = await parts.accounts.register(email, body.password, name, **known)
+    return await _logged_in(parts, request, user, tokens, status=201, cookie=body.cookie)
 
 
 async def login(parts: Parts, request: Request) -> Response:
     """Log in. An unknown address and a wrong password are answered in the same words, after the same work."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), LogIn)
-    email = _tidy(body.email)
+    email = tidy(body.email)
     await parts.limits.check("auth", f"account/{digest(email)}")
-    caller = caller_of(request)
-    password = body.password[:PASSWORD_CHARS_MAX]
-    user, tokens = await parts.accounts.log_in(email, password, agent=_agent(request), address=caller.address)
-    return reply(await _logged_in(parts, user, tokens), 200, NO_STORE)
+    known = _known(request, cookie=body.cookie)
+    user, tokens = await parts.accounts.log_in(email, body.password[:PASSWORD_CHARS_MAX], **known)
+    return await _logged_in(parts, request, user, tokens, status=200, cookie=body.cookie)
 
 
 async def refresh(parts: Parts, request: Request) -> Response:
@@ -226,7 +234,7 @@ async def logout(parts: Parts, request: Request) -> Response:
         raise Forbidden("A key is not logged out but deleted.")
     await parts.accounts.end(caller, caller.credential_id)
     parts.engine.bus.ring(caller.credential_id)
-    return reply(Acknowledged(success=True, message="Logged out."))
+    return forget(reply(Acknowledged(success=True, message="Logged out.")), request)
 
 
 async def me(parts: Parts, request: Request) -> Response:
@@ -257,7 +265,7 @@ async def change_password(parts: Parts, request: Request) -> Response:
     caller = caller_of(request)
     user = await parts.accounts.user(caller.user_id)
     check = Check()
-    _password("new_password", body.new_password, user.email, check)
+    _wrong(check, "new_password", password_fault(body.new_password, user.email))
     check.done()
     ended = await parts.accounts.change_password(caller, body.current_password[:PASSWORD_CHARS_MAX], body.new_password)
     for session_id in ended:
@@ -321,8 +329,22 @@ async def _me(parts: Parts, request: Request) -> Me:
     return Me(user=await _account(parts, user), organization=None, organizations=[])
 
 
-async def _logged_in(parts: Parts, user: User, tokens: Tokens) -> LoggedIn:
-    return LoggedIn(user=await _account(parts, user), tokens=_pair(tokens), organization=None, organizations=[])
+def _known(request: Request, *, cookie: bool) -> _Known:
+    """What a new session is noted with. Raises Forbidden where another page asks for a cookie."""
+    if cookie:
+        require_own_page(request)
+    return _Known(agent=_agent(request), address=caller_of(request).address, access_s=REFRESH_S if cookie else ACCESS_S)
+
+
+async def _logged_in(parts: Parts, request: Request, user: User, tokens: Tokens, *, status: int, cookie: bool) -> Response:
+    shown = None if cookie else _pair(tokens)
+    body = LoggedIn(user=await _account(parts, user), tokens=shown, organization=None, organizations=[])
+    answer = reply(body, status, NO_STORE)
+    if not cookie:
+        return answer
+    proxies, peer = Proxies(parts.settings.trusted_networks), request.client.host if request.client else ""
+    encrypted = proxies.encrypted(peer, request.headers.get("x-forwarded-proto", ""), request.url.scheme)
+    return remember(answer, request, tokens.access_token, seconds=tokens.expires_in, encrypted=encrypted)
 
 
 async def _account(parts: Parts, user: User) -> Account:
@@ -375,26 +397,15 @@ def _key(key: Key) -> KeyRow:
     )
 
 
-def _tidy(email: str) -> str:
-    return email.strip().lower()
-
-
 def _email(given: str, check: Check) -> str:
-    email = _tidy(given)
-    if not EMAIL.match(email) or not email.isprintable():
-        check.wrong("email", "must be an address such as name@example.com")
+    email = tidy(given)
+    _wrong(check, "email", email_fault(email))
     return email
 
 
-def _password(name: str, password: str, email: str, check: Check) -> None:
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
-        check.wrong(name, f"must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-    elif password.lower() == email:
-        check.wrong(name, "must not be the address")
-    try:
-        password.encode()
-    except UnicodeEncodeError:
-        check.wrong(name, "must not contain surrogates")
+def _wrong(check: Check, name: str, fault: str) -> None:
+    if fault:
+        check.wrong(name, fault)
 
 
 def _time(name: str, given: str | None, now: str, check: Check) -> str | None:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from aragora.api import Endpoint, Param, copies, debates, exports, people, reports, shelf
+from aragora.api import Endpoint, Param, copies, debates, decisions, exports, people, reports, shelf
 from aragora.api.answers import Created, Debate, DebateList, Done
 from aragora.api.bodies import Cancel, CreateDebate
 from aragora.api.rows import LIMIT, OFFSET, PAGE, get, post
 from aragora.api.words import STATUSES
-from aragora.auth import Access
+from aragora.auth import READ, Access
 
 STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(STATUSES))
 WORDS = Param(name="query", about="Words, or the beginnings of words, that must all be there.")
@@ -16,6 +16,14 @@ ESTIMATE = (
     Param(name="num_agents", about="Seats.", low=1, high=reports.AGENTS_MAX),
     Param(name="num_rounds", about="Rounds.", low=1, high=reports.ROUNDS_MAX),
     Param(name="model_types", about="Kinds of agents, with commas between them."),
+)
+RECEIPT = (
+    Param(name="format", about="How it is written.", choices=tuple(decisions.FORMS)),
+    Param(name="prove", about="The number of one event, to get the proof that it belongs to the receipt.", low=1, high=2**63 - 1),
+)
+KNOWN = (
+    Param(name="key", about="The public key that you know, in hexadecimal."),
+    Param(name="head", about="The head of the chain that you know."),
 )
 TABLE = Param(name="table", about="What a CSV holds.", choices=exports.TABLES)
 
@@ -72,6 +80,32 @@ ROWS: tuple[Endpoint, ...] = (
     replace(
         get("/debates/{id}/export/{format}", exports.export, "A debate as a document.", exports.Export, TABLE),
         media=("text/csv", "text/html", "text/markdown", "text/plain"),
+    ),
+    replace(
+        get(
+            "/debates/{id}/receipt",
+            decisions.show,
+            "What proves how a debate went.",
+            decisions.Receipt,
+            *RECEIPT,
+            errors=(400, 409),
+        ),
+        media=("text/html", "text/markdown"),
+    ),
+    get(
+        "/debates/{id}/decisions",
+        decisions.decisions,
+        "The last vote under every rule, and how close it was.",
+        decisions.DecisionList,
+        errors=(409,),
+    ),
+    replace(
+        post(
+            "/receipts/verify", decisions.verify, "Is a receipt whole?", decisions.Checked, body=decisions.Receipt, errors=(400,)
+        ),
+        params=KNOWN,
+        scope=READ,
+        again=True,
     ),
     get("/debates/{id}/turn", people.turns, "The turns that wait for a person.", people.TurnList),
     post("/debates/{id}/turn", people.speak, "Answer the turn of a person's seat.", people.Spoke, body=people.Speak, status=201),

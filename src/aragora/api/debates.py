@@ -41,7 +41,7 @@ async def create(parts: Parts, request: Request) -> Response:
     laps.lap("parse")
     brief = brief_of(body, parts)
     laps.lap("validate")
-    debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing)
+    debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing, lap=laps.lap)
     laps.lap("write")
     record = await parts.store.debate(debate_id)
     laps.lap("read")

@@ -12,6 +12,7 @@ from aragora.api import Endpoint, Parts
 from aragora.api.answers import Created, created_of, reply
 from aragora.api.bodies import read_body
 from aragora.api.callers import bearer
+from aragora.api.cookie import session_in
 from aragora.api.repeats import Once, Terms, with_body
 from aragora.api.sockets import TOKEN_PROTOCOL
 from aragora.api.transfer import sent
@@ -40,19 +41,23 @@ class Entrance:
     async def identify(self, connection: HTTPConnection) -> Caller:
         """Who asks; raises Unauthenticated for a token that is not good."""
         address, token = self.address(connection), bearer(connection)
-        if not token:
+        kept = "" if token else session_in(connection)
+        if not token and not kept:
             return self.parts.accounts.nobody(address)
         try:
-            return await self.parts.accounts.identify(token, address)
+            return await self.parts.accounts.identify(token or kept, address)
         except Unauthenticated:
+            connection.scope["stale_cookie"] = bool(kept)
             await self.count(connection.scope, "default", f"address/{address}")
             raise
 
     async def identify_socket(self, socket: HTTPConnection) -> Caller:
-        """Who opens a WebSocket: by header, sub-protocol, ticket, or token in the URL, as the public client sends it."""
+        """Who opens a WebSocket: by header, sub-protocol, ticket, cookie, or token in the URL, as the public client does."""
         query, address = socket.query_params, self.address(socket)
         offered = (name.removeprefix(TOKEN_PROTOCOL) for name in _protocols(socket) if name.startswith(TOKEN_PROTOCOL))
         token = bearer(socket) or next(offered, "") or query.get("token", "")
+        if not token and "ticket" not in query:
+            token = session_in(socket)
         try:
             if ticket := query.get("ticket", ""):
                 return await self.parts.accounts.redeem(ticket, address)
@@ -87,6 +92,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         scope["endpoint_path"] = self._endpoint.path
+        if self._endpoint.lasts:
+            self._parts.lasting.look(scope, "" if self._endpoint.limit == "none" else self._endpoint.limit)
         request = Request(scope, receive)
         await self._enter(request)
         response = await self._answered(request)

@@ -24,13 +24,6 @@ SLOW_S = 300.0
 SLOW_LOOKED_AT_MAX = 1000
 
 
-class Detailed(Health):
-    """Whether the server is well, and what it is doing."""
-
-    components: dict[str, str]
-    figures: dict[str, int]
-
-
 # With less than this left on the disk of the data, writes are about to fail.
 DISK_BYTES_MIN = 64 * 1024 * 1024
 
@@ -62,19 +55,11 @@ async def ready(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - a
     return reply(_health(parts, "healthy" if well else "unhealthy", checks | _doorbell(parts)), 200 if well else 503)
 
 
-async def detailed(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
-    """Whether the server is well, and what it is doing."""
+async def checked(parts: Parts) -> Health:
+    """Whether the server is well, without what it can do without."""
     checks = await _checks(parts)
     well = all(check == "ok" for check in checks.values())
-    health = _health(parts, "healthy" if well else "degraded", checks)
-    figures = {
-        "debates_running": parts.engine.running,
-        "debates_queued": parts.engine.queued,
-        "debates_followed": parts.feed.followed,
-        "debates_total": await parts.store.total(),
-        "database_connections": parts.store.connections,
-    }
-    return reply(Detailed(**structs.asdict(health), components=checks, figures=figures))
+    return _health(parts, "healthy" if well else "degraded", checks)
 
 
 async def slow(parts: Parts, request: Request) -> Response:

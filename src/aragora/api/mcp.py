@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from aragora import __version__
 from aragora.api import Parts
-from aragora.api.agents import row_of_agent
 from aragora.api.answers import JSON, debate_of, row_of
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, vote_of
 from aragora.api.callers import caller_of, voter_for
+from aragora.api.standings import row_of_agent
 from aragora.auth import WRITE, Access, Caller, require
 from aragora.errors import AragoraError, Invalid
 from aragora.store.records import Record
@@ -196,7 +196,7 @@ async def list_debates(host: Host, raw: bytes) -> object:
 async def list_agents(host: Host, raw: bytes) -> object:
     """The agents that can be asked."""
     parse(raw, Nothing)
-    return {"agents": [row_of_agent(agent, None) for agent in host.parts.agents.known()]}
+    return {"agents": [row_of_agent(host.parts.agents, agent, None) for agent in host.parts.agents.known()]}
 
 
 async def cast_vote(host: Host, raw: bytes) -> object:

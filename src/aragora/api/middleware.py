@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterable
-from time import perf_counter, time
+from time import perf_counter
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
-from aragora.config import loopback
+from aragora.api.cookie import forget
+from aragora.api.lasting import new_request_id
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
-from aragora.limits import WINDOW_S, Allowance
+from aragora.flaws import loopback
 
 log = structlog.get_logger(__name__)
 
@@ -83,16 +84,20 @@ class Edge:
         began = perf_counter()
         connection = HTTPConnection(scope)
         given = connection.headers.get("x-request-id", "")
-        trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
-        own = [*HEADERS, (b"x-request-id", trace_id.encode()), *_traced(connection), *self._shown_to(connection)]
-        status, streams = 0, False
+        trace_id = given if REQUEST_ID.match(given) else new_request_id()
+        fixed = [*HEADERS, *self._shown_to(connection)]
+        own = [(b"x-request-id", trace_id.encode()), *_traced(connection)]
+        status, streams, headers = 0, False, [POLICY]
 
         async def answer(message: Message) -> None:
-            nonlocal status, streams
+            nonlocal status, streams, headers
             if message["type"] == "http.response.start":
                 status, streams = message["status"], _streams(message["headers"])
                 policy = [] if any(name == POLICY[0] for name, _ in message["headers"]) else [POLICY]
-                message["headers"] = [*message["headers"], *policy, *own, *_left(scope.get("allowance"))]
+                headers = [*message["headers"], *policy, *fixed]
+                message["headers"] = [*headers, *own, *(allowance.headers if (allowance := scope.get("allowance")) else ())]
+            elif not message.get("more_body"):
+                self._parts.lasting.keep(scope, status, headers, message.get("body", b""))
             await send(message)
 
         scope["trace_id"], scope["began"] = trace_id, began
@@ -108,7 +113,8 @@ class Edge:
         except Exception as error:
             if status:
                 raise
-            await problem(error, trace_id)(scope, receive, answer)
+            said = problem(error, trace_id)
+            await (forget(said, connection) if scope.get("stale_cookie") else said)(scope, receive, answer)
         finally:
             seconds = None if streams else perf_counter() - began
             self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, seconds)
@@ -138,7 +144,7 @@ class Edge:
         return asks and connection.headers.get("origin") in self._origins
 
     def _shown_to(self, connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
-        """Whether a page of the asking origin may read the answer: only if it is on the list. There are no cookies to send."""
+        """Whether a page of the asking origin may read the answer: only if it is on the list, and without a cookie."""
         if not self._origins:
             return []
         origin = connection.headers.get("origin", "")
@@ -163,20 +169,6 @@ def _traced(connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
     if found is None:
         return []
     return [(b"traceparent", f"00-{found[1]}-{secrets.token_hex(SPAN_BYTES)}-{found[2]}".encode())]
-
-
-def _left(allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
-    """What is left to the caller: as the drafts of the IETF say it, and as everybody did before them."""
-    if allowance is None:
-        return []
-    left, reset_s = str(allowance.left).encode(), allowance.reset_s
-    return [
-        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (allowance.kind.encode(), allowance.amount, WINDOW_S)),
-        (b"ratelimit", b'"%s";r=%s;t=%d' % (allowance.kind.encode(), left, reset_s)),
-        (b"x-ratelimit-limit", str(allowance.amount).encode()),
-        (b"x-ratelimit-remaining", left),
-        (b"x-ratelimit-reset", str(int(time()) + reset_s).encode()),
-    ]
 
 
 def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:

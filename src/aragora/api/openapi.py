@@ -9,6 +9,7 @@ import msgspec
 from aragora import __version__
 from aragora.api import Endpoint, Param
 from aragora.api.answers import JSON, Problem
+from aragora.api.cookie import NAME
 from aragora.auth import Access, Mode
 
 PROBLEM_JSON = "application/problem+json"
@@ -36,9 +37,11 @@ WORDS = {
 }
 
 
-BEARER, LINK = "bearer", "share"
+BEARER, COOKIE, LINK = "bearer", "cookie", "share"
+ABOUT_COOKIE = "The session of a browser, by `cookie: true` at login; its name ends in `_PORT` where the address has one."
 SCHEMES = {
     BEARER: {"type": "http", "scheme": "bearer", "description": "An access token of a login, or an API key."},
+    COOKIE: {"type": "apiKey", "in": "cookie", "name": NAME, "description": ABOUT_COOKIE},
     LINK: {"type": "apiKey", "in": "query", "name": "share", "description": "The token of a share link."},
 }
 REPEATED = {
@@ -108,7 +111,7 @@ def _security(endpoint: Endpoint, mode: Mode) -> list[dict[str, list[str]]]:
     """Which of the schemes lead in; an empty one means that none is needed."""
     if endpoint.access is Access.ANYONE:
         return [{}]
-    ways: list[dict[str, list[str]]] = [{BEARER: []}]
+    ways: list[dict[str, list[str]]] = [{BEARER: []}, {COOKIE: []}]
     if endpoint.access is Access.READER and endpoint.method == "GET":
         ways.append({LINK: []})
     needed = (

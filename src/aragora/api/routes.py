@@ -27,10 +27,10 @@ from aragora.api import (
     mcp,
     pages,
     sockets,
+    status,
     streams,
 )
 from aragora.api.answers import (
-    AgentList,
     Created,
     Debate,
     DebateList,
@@ -38,7 +38,6 @@ from aragora.api.answers import (
     Estimated,
     EventList,
     Health,
-    Leaderboard,
     MessageList,
     VoteCast,
     VoteList,
@@ -52,6 +51,7 @@ from aragora.api.openapi import document
 from aragora.api.position import Remembering
 from aragora.api.router import Match, Paths
 from aragora.api.rows import LIMIT, OFFSET, get, post
+from aragora.api.standings import AgentList, Leaderboard
 from aragora.api.transfer import sent
 from aragora.auth import READ, Access
 
@@ -68,15 +68,16 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/health",
         handler=health.health,
+        lasts=True,
         summary="Is the server well?",
         answer=Health,
         limit="none",
         access=Access.ANYONE,
     ),
-    get("/health/detailed", health.detailed, "What is the server doing?", health.Detailed, errors=()),
+    get("/health/detailed", status.detailed, "What is the server doing?", status.Detailed, errors=()),
     get("/health/database", health.health, "Does the database answer?", Health, errors=()),
     get("/health/slow-debates", health.slow, "Debates that run for long.", DebateList, errors=()),
-    get("/status", health.detailed, "What is the server doing?", health.Detailed, errors=()),
+    get("/status", status.status, "Debates, queue, providers, breakers, objectives.", status.Status, errors=()),
     Endpoint(
         method="POST",
         path="/debates",
@@ -93,6 +94,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/debates",
         handler=debates.index,
+        lasts=True,
         summary="List debates, newest first.",
         answer=DebateList,
         params=(LIMIT, OFFSET, CURSOR, STATUS),
@@ -113,6 +115,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/debates/{id}",
         handler=debates.show,
+        lasts=True,
         summary="Read a debate.",
         answer=Debate,
         errors=(404,),
@@ -122,6 +125,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/debates/{id}/messages",
         handler=debates.messages,
+        lasts=True,
         summary="What the seats said.",
         answer=MessageList,
         params=PAGES,
@@ -132,6 +136,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/debates/{id}/votes",
         handler=debates.votes,
+        lasts=True,
         summary="Ballots of seats and votes of people.",
         answer=VoteList,
         params=PAGES,
@@ -142,6 +147,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/debates/{id}/events",
         handler=debates.events,
+        lasts=True,
         summary="A debate's log, from a number on.",
         answer=EventList,
         params=(replace(LIMIT, high=1000), AFTER, SINCE),
@@ -199,6 +205,7 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/leaderboard",
         handler=agents.leaderboard,
+        lasts=True,
         summary="Agents by rating.",
         answer=Leaderboard,
         params=(LIMIT, OFFSET),
@@ -208,7 +215,8 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/agents",
         handler=agents.index,
-        summary="Agents that can be asked.",
+        lasts=True,
+        summary="Agents: whether they can be asked, their prices, health and record.",
         answer=AgentList,
         params=(replace(LIMIT, high=1000), OFFSET),
         errors=(400,),

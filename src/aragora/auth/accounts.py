@@ -29,6 +29,8 @@ SESSIONS_MAX, KEYS_MAX, LINKS_MAX = 50, 100, 20
 TOKEN_CHARS_MAX = 200
 KEY, SESSION, REFRESH, TICKET, SHARE = "ara_", "aat_", "art_", "atk_", "ash_"
 PREFIX_CHARS = 12
+TAKEN = "There is an account with this address already."
+MEANWHILE = "The password was changed by somebody else meanwhile."
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -71,7 +73,7 @@ class Accounts:
     ) -> None:
         """`registration` is `open`, or `closed` to all but the first, who becomes the admin."""
         self.users, self.ownership, self.mode = users, ownership, mode
-        self._registration, self._now, self._new_id = registration, now, new_id
+        self._registration, self.now, self._new_id = registration, now, new_id
         self._passwords = Passwords()
 
     # Who asks
@@ -91,24 +93,24 @@ class Accounts:
 
     async def redeem(self, ticket: str, address: str) -> Caller:
         """The caller that a ticket stands for; it is used up. Raises Unauthenticated."""
-        found = await self.users.redeem(digest(ticket), self._now()) if ticket.startswith(TICKET) else None
-        credential = await self.users.credential(found, self._now()) if found else None
+        found = await self.users.redeem(digest(ticket), self.now()) if ticket.startswith(TICKET) else None
+        credential = await self.users.credential(found, self.now()) if found else None
         if credential is None:
             raise Unauthenticated("This needs a ticket that is fresh and not used.")
         return await self._seen(credential, address)
 
     async def still(self, caller: Caller) -> bool:
         """Whether the credential of a caller is still good; one who showed none has nothing to lose."""
-        return not caller.credential_id or await self.users.credential(caller.credential_id, self._now()) is not None
+        return not caller.credential_id or await self.users.credential(caller.credential_id, self.now()) is not None
 
     async def _credential(self, token: str) -> Credential | None:
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             return None
         find = self.users.by_key if token.startswith(KEY) else self.users.by_access
-        return await find(digest(token), self._now())
+        return await find(digest(token), self.now())
 
     async def _seen(self, credential: Credential, address: str) -> Caller:
-        now = self._now()
+        now = self.now()
         if credential.used_at < later(now, -USED_EVERY_S):
             with contextlib.suppress(StoreError, Overloaded):  # not knowing when it was used is no reason to refuse it
                 await self.users.used(credential, now)
@@ -145,34 +147,45 @@ class Accounts:
         """The debate that a share link leads to."""
         if not link.startswith(SHARE) or len(link) > TOKEN_CHARS_MAX:
             return None
-        return await self.ownership.by_link(digest(link), self._now())
+        return await self.ownership.by_link(digest(link), self.now())
 
     # Coming and going
 
-    async def register(self, email: str, password: str, name: str, *, agent: str, address: str) -> tuple[User, Tokens]:
-        """A new account and its first session. Raises Conflict when the address is taken."""
+    async def register(
+        self, email: str, password: str, name: str, *, agent: str, address: str, access_s: int = ACCESS_S
+    ) -> tuple[User, Tokens]:
+        """A new account and its first session, `access_s` seconds long unless renewed. Raises Conflict: the address is taken."""
         if self._registration == "closed" and await self.users.exist():
             raise Forbidden("This server takes no registrations; ask its admin for an account.")
-        user_id, at = self._new_id(), self._now()
+        user_id, at = self._new_id(), self.now()
         hashed = await self._passwords.hashed(password)
-        session, tokens = self._session(agent, address, at)
-        if not await self.users.register(user_id, email, name, hashed, session, at):
-            raise Conflict("There is an account with this address already.")
+        session, tokens = self._session(agent, address, at, access_s)
+        if not await self.users.register(user_id, email, name, hashed, at, session):
+            raise Conflict(TAKEN)
         return await self.user(user_id), tokens
 
-    async def log_in(self, email: str, password: str, *, agent: str, address: str) -> tuple[User, Tokens]:
+    async def enrol(self, email: str, password: str, name: str) -> User:
+        """A new account, which nobody has logged in to yet. Raises Conflict when the address is taken."""
+        user_id, hashed = self._new_id(), await self._passwords.hashed(password)
+        if not await self.users.register(user_id, email, name or email.partition("@")[0], hashed, self.now()):
+            raise Conflict(TAKEN)
+        return await self.user(user_id)
+
+    async def log_in(
+        self, email: str, password: str, *, agent: str, address: str, access_s: int = ACCESS_S
+    ) -> tuple[User, Tokens]:
         """A new session. An unknown address and a wrong password raise Unauthenticated in the same words after the same work."""
         user = await self.users.by_email(email)
         fits = await self._passwords.fits(user.password if user else None, password)
-        at = self._now()
-        session, tokens = self._session(agent, address, at)
+        at = self.now()
+        session, tokens = self._session(agent, address, at, access_s)
         if user is None or not fits or not await self.users.log_in(user.id, session, at, kept=SESSIONS_MAX - 1):
             raise Unauthenticated("The address or the password is not right.")
         return await self.user(user.id), tokens
 
     async def refresh(self, refresh_token: str) -> tuple[User, Tokens]:
         """New tokens for the old; the old ones are spent. A spent one that is shown later ends its session: it was stolen."""
-        at = self._now()
+        at = self.now()
         session, tokens = self._session("", "", at)
         found = await self.users.renew(digest(refresh_token), session, at)
         user = await self.users.user_of_session(found) if found else None
@@ -181,9 +194,9 @@ class Accounts:
             raise Unauthenticated("This refresh token is not valid.")
         return user, tokens
 
-    def _session(self, agent: str, address: str, at: str) -> tuple[NewSession, Tokens]:
+    def _session(self, agent: str, address: str, at: str, access_s: int = ACCESS_S) -> tuple[NewSession, Tokens]:
         tokens = Tokens(
-            access_token=_token(SESSION), refresh_token=_token(REFRESH), expires_in=ACCESS_S, expires_at=later(at, ACCESS_S)
+            access_token=_token(SESSION), refresh_token=_token(REFRESH), expires_in=access_s, expires_at=later(at, access_s)
         )
         session = NewSession(
             id=self._new_id(),
@@ -203,7 +216,7 @@ class Accounts:
 
     async def sessions(self, caller: Caller) -> list[Session]:
         """The caller's sessions."""
-        return await self.users.sessions(caller.user_id, self._now())
+        return await self.users.sessions(caller.user_id, self.now())
 
     # The account
 
@@ -221,15 +234,21 @@ class Accounts:
             raise Forbidden("The current password is not right.")
         others = [session.id for session in await self.sessions(caller) if session.id != caller.credential_id]
         hashed = await self._passwords.hashed(new)
-        if not await self.users.change_password(user, hashed, self._now(), session_id=caller.credential_id):
-            raise Conflict("The password was changed by somebody else meanwhile.")
+        if not await self.users.change_password(user, hashed, self.now(), session_id=caller.credential_id):
+            raise Conflict(MEANWHILE)
         return others
+
+    async def reset_password(self, user: User, new: str) -> None:
+        """Set a password without knowing the current one; every session ends."""
+        hashed = await self._passwords.hashed(new)
+        if not await self.users.change_password(user, hashed, self.now(), session_id=""):
+            raise Conflict(MEANWHILE)
 
     async def create_key(self, caller: Caller, name: str, scopes: tuple[str, ...], expires_at: str | None) -> tuple[Key, str]:
         """A new API key, in clear for the only time; it can do no more than whoever makes it."""
         if not caller.scopes.issuperset(scopes):
             raise Forbidden("A key cannot be given scopes that its maker lacks.")
-        token, at = _token(KEY), self._now()
+        token, at = _token(KEY), self.now()
         key = Key(
             id=self._new_id(),
             name=name,
@@ -252,7 +271,7 @@ class Accounts:
 
     async def ticket(self, caller: Caller) -> str:
         """A ticket that opens one connection within TICKET_S seconds, for those who cannot send a header."""
-        ticket, at = _token(TICKET), self._now()
+        ticket, at = _token(TICKET), self.now()
         await self.users.add_ticket(digest(ticket), caller.credential_id, at, later(at, TICKET_S))
         return ticket
 
@@ -268,7 +287,7 @@ class Accounts:
 
     async def share(self, debate_id: str, *, days: int | None) -> tuple[Link, str]:
         """A link to a debate, in clear for the only time."""
-        token, at = _token(SHARE), self._now()
+        token, at = _token(SHARE), self.now()
         link = Link(id=self._new_id(), created_at=at, expires_at=later(at, days * 24 * 3600) if days else None)
         if not await self.ownership.add_link(debate_id, link, digest(token), links_max=LINKS_MAX):
             raise Conflict(f"A debate has at most {LINKS_MAX} share links; revoke them first.")

@@ -13,12 +13,13 @@ from aragora.bench.drive import a_brief
 from aragora.bench.panels import majority_of
 from aragora.bus import LocalBus
 from aragora.debate.model import Brief, Decision, Outcome
-from aragora.debate.receipt import Entry, receipt
+from aragora.debate.receipt import receipt
 from aragora.engine import Bounds, Engine
 from aragora.feed import Feed
 from aragora.metrics import Metrics
 from aragora.providers.agents import Agents
 from aragora.receipts.check import check
+from aragora.store.chain import entry
 from aragora.store.records import Logged
 from aragora.store.sqlite import Sqlite
 from aragora.store.store import Store
@@ -97,11 +98,6 @@ def _expected(broken: int) -> Sequence[Decision]:
     if broken == SEATS:
         return (Decision.FAILED,)
     return (Decision.INSUFFICIENT_QUORUM,) if 2 * (SEATS - broken) <= SEATS else (Decision.DEGRADED,)
-
-
-def entry(logged: Logged) -> Entry:
-    """An event of the log as a receipt wants it."""
-    return Entry(seq=logged.seq, type=logged.type, timestamp=logged.at, data=json.loads(logged.data))
 
 
 def through_engine(trials: int) -> Table:

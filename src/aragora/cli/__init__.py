@@ -3,15 +3,26 @@
 Exit codes are in the help text of `aragora` itself and are part of the contract.
 """
 
-import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from aragora import __version__
-from aragora.config import Loaded, load_here, shown
+from aragora.cli.running import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NO_CONSENSUS,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    data_dir,
+    fail,
+    run_to_end,
+    settings_with,
+)
+from aragora.cli.users import users
+from aragora.config import Loaded, shown
 from aragora.errors import AragoraError, ConfigError
 
 if TYPE_CHECKING:
@@ -21,66 +32,26 @@ if TYPE_CHECKING:
     from aragora import app
     from aragora.debate.model import Outcome
 
-T = TypeVar("T")
-
-EXIT_FAILED, EXIT_USAGE, EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_NO_CONSENSUS, EXIT_INTERRUPTED = 1, 2, 3, 5, 6, 130
-
 EPILOG = """
 \b
 Exit codes:
   0    done
-  1    the debate failed or was cancelled, or a check of `doctor` failed
+  1    the debate failed or was cancelled, a check of `doctor` failed, or `loadtest` missed an objective
   2    the command was not understood
   3    a setting cannot be right
-  5    no agent could be reached
+  5    no agent, or no server, could be reached
   6    no consensus, with --require-consensus
-  130  interrupted; `aragora debate --resume ID` goes on
+  130  interrupted; `aragora debate --resume ID` goes on, `loadtest` has printed what it measured
 """
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"aragora: {message}", err=True)
-    raise SystemExit(code)
-
-
-def _settings(*, quiet: bool = True, **flags: object) -> Loaded:
-    """Settings with these flags on top, and logs set up by them; a `quiet` command logs warnings only, unless told otherwise."""
-    from aragora.log import configure
-
-    try:
-        loaded = load_here(flags)
-    except ConfigError as error:
-        _fail(error.message, EXIT_CONFIG)
-    level = "warning" if quiet and loaded.origins["log_level"] == "default" else loaded.settings.log_level
-    configure(level=level, form=loaded.settings.log_format, stream=sys.stderr)
-    return loaded
-
-
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what went wrong is one line, never a traceback."""
-    from aragora.app import run
-
-    try:
-        return run(main)
-    except* ConfigError as errors:
-        _fail(_innermost(errors), EXIT_CONFIG)
-    except* AragoraError as errors:
-        _fail(_innermost(errors), EXIT_USAGE)
-
-
-def _innermost(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)
-
-
-data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Directory of the database; default .nomic.")
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="aragora")
 def main() -> None:
     """Language models debate a question that matters, and the answer says how it was reached."""
+
+
+main.add_command(users)
 
 
 @main.command()
@@ -95,7 +66,7 @@ def serve(*, demo: bool, **flags: object) -> None:
     """Serve debates over HTTP and WebSocket until told to stop."""
     from aragora import app
 
-    loaded = _settings(quiet=False, **flags)
+    loaded = settings_with(quiet=False, **flags)
 
     def ready(ports: app.Ports) -> None:
         click.echo(f"Aragora {__version__} serves http://{loaded.settings.api_host}:{ports.api} (WebSocket also on {ports.ws}).")
@@ -103,7 +74,7 @@ def serve(*, demo: bool, **flags: object) -> None:
     examples = ("Should a young product start on SQLite or PostgreSQL?",) if demo else ()
     if loaded.settings.workers > 1:
         raise SystemExit(_many(loaded, ready, examples))
-    _run(app.serve(loaded, ready=ready, examples=examples))
+    run_to_end(app.serve(loaded, ready=ready, examples=examples))
 
 
 def _many(loaded: Loaded, ready: "Callable[[app.Ports], None]", examples: "Sequence[str]") -> int:
@@ -111,9 +82,9 @@ def _many(loaded: Loaded, ready: "Callable[[app.Ports], None]", examples: "Seque
     from aragora import app
 
     try:
-        return app.serve_many(loaded, ready=ready, run=_run, examples=examples)
+        return app.serve_many(loaded, ready=ready, run=run_to_end, examples=examples)
     except ConfigError as error:
-        _fail(error.message, EXIT_CONFIG)
+        fail(error.message, EXIT_CONFIG)
 
 
 @main.command()
@@ -155,18 +126,18 @@ def debate(
     context = given.get("context")
     if isinstance(context, str) and context.startswith("@"):
         given["context"] = _file(context[1:])
-    loaded = _settings(data_dir=data_dir)
+    loaded = settings_with(data_dir=data_dir)
     show = watch.shower(as_json=as_json, plain=plain)
     asked = {name: value for name, value in given.items() if value not in (None, ())}
     if estimate:
-        _run(watch.estimate(loaded, as_json=as_json, topic=topic, **asked))
+        run_to_end(watch.estimate(loaded, as_json=as_json, topic=topic, **asked))
         return
     session = watch.Session(loaded, show)
     try:
-        outcome = _run(session.hold(resume, topic=topic, **asked))
+        outcome = run_to_end(session.hold(resume, topic=topic, **asked))
     except KeyboardInterrupt:
         again = f" Continue with: aragora debate --resume {session.debate_id}" if session.debate_id else ""
-        _fail(f"interrupted; what was said is kept.{again}", EXIT_INTERRUPTED)
+        fail(f"interrupted; what was said is kept.{again}", EXIT_INTERRUPTED)
     raise SystemExit(_exit_code(outcome, require_consensus=require_consensus))
 
 
@@ -174,7 +145,7 @@ def _file(path: str) -> str:
     try:
         return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        _fail(f"--context: the file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}.", EXIT_USAGE)
+        fail(f"--context: the file cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}.", EXIT_USAGE)
 
 
 def _exit_code(outcome: "Outcome", *, require_consensus: bool) -> int:
@@ -193,8 +164,8 @@ def show(*, debate_id: str, as_json: bool, data_dir: str | None) -> None:
     """Show a stored debate: its outcome and everything that was said."""
     from aragora.cli import watch
 
-    loaded = _settings(data_dir=data_dir)
-    _run(watch.replay(loaded.settings, debate_id, watch.shower(as_json=as_json, plain=True)))
+    loaded = settings_with(data_dir=data_dir)
+    run_to_end(watch.replay(loaded.settings, debate_id, watch.shower(as_json=as_json, plain=True)))
 
 
 @main.command("list")
@@ -205,8 +176,8 @@ def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
     """List stored debates, newest first."""
     from aragora.cli import watch
 
-    loaded = _settings(data_dir=data_dir)
-    _run(watch.list_debates(loaded.settings, limit=limit, as_json=as_json))
+    loaded = settings_with(data_dir=data_dir)
+    run_to_end(watch.list_debates(loaded.settings, limit=limit, as_json=as_json))
 
 
 @main.command()
@@ -218,9 +189,9 @@ def leaderboard(*, limit: int, by: str, as_json: bool, data_dir: str | None) -> 
     """Show agents by rating, or by strength fitted over all stored results, with intervals."""
     from aragora.cli import decisions, watch
 
-    loaded = _settings(data_dir=data_dir)
+    loaded = settings_with(data_dir=data_dir)
     show = decisions.ranking if by == "strength" else watch.list_ranking
-    _run(show(loaded.settings, limit=limit, as_json=as_json))
+    run_to_end(show(loaded.settings, limit=limit, as_json=as_json))
 
 
 @main.command()
@@ -229,7 +200,7 @@ def agents(*, as_json: bool) -> None:
     """List who can be asked now, and what that costs."""
     from aragora.cli import models
 
-    models.list_agents(_settings(), as_json=as_json)
+    models.list_agents(settings_with(), as_json=as_json)
 
 
 @main.command()
@@ -241,8 +212,8 @@ def redecide(*, debate_id: str, rule: str, as_json: bool, data_dir: str | None) 
     """Count the last vote of a stored debate under every rule, and say how close it was."""
     from aragora.cli import decisions
 
-    loaded = _settings(data_dir=data_dir)
-    _run(decisions.redecide(loaded.settings, debate_id, rule, as_json=as_json))
+    loaded = settings_with(data_dir=data_dir)
+    run_to_end(decisions.redecide(loaded.settings, debate_id, rule, as_json=as_json))
 
 
 @main.command()
@@ -254,8 +225,8 @@ def receipt(*, debate_id: str, form: str, prove: int | None, data_dir: str | Non
     """Write the receipt of a stored debate; signed, where ARAGORA_SIGNING_KEY is set."""
     from aragora.cli import decisions
 
-    loaded = _settings(data_dir=data_dir)
-    _run(decisions.receipt_of(loaded.settings, debate_id, form, prove))
+    loaded = settings_with(data_dir=data_dir)
+    run_to_end(decisions.receipt_of(loaded.settings, debate_id, form, prove))
 
 
 @main.command()
@@ -269,7 +240,7 @@ def verify(*, file: "BinaryIO", key: str, head: str) -> None:
     try:
         whole = decisions.verify(file.read(), key=key.lower(), head=head.lower())
     except AragoraError as error:
-        _fail(error.message, EXIT_USAGE)
+        fail(error.message, EXIT_USAGE)
     raise SystemExit(0 if whole else EXIT_FAILED)
 
 
@@ -296,16 +267,39 @@ def bench(
     """Reproduce published figures about panels, rankings and receipts; exits with 1 when one is missed."""
     from aragora.cli import decisions
 
-    loaded = _settings(data_dir=data_dir)
+    loaded = settings_with(data_dir=data_dir)
     try:
         if questions is not None:
-            tables = [_run(decisions.compare(loaded, questions.read(), agents.split(","), protocol))]
+            tables = [run_to_end(decisions.compare(loaded, questions.read(), agents.split(","), protocol))]
         else:
             tables = decisions.experiments(only, trials)
         fits = decisions.report(tables, as_json=as_json, page=page)
     except AragoraError as error:
-        _fail(error.message, EXIT_USAGE)
+        fail(error.message, EXIT_USAGE)
     raise SystemExit(0 if fits else EXIT_FAILED)
+
+
+@main.command()
+@click.option(
+    "--url", default="http://127.0.0.1:8080", show_default=True, help="The server; its key is read from ARAGORA_API_KEY."
+)
+@click.option("--profile", type=click.Choice(["smoke", "light", "heavy", "spike", "soak"]), default="smoke", show_default=True)
+@click.option("--users", type=click.IntRange(1, 10_000), help="As many users all the time, instead of the profile's.")
+@click.option("--seconds", type=click.FloatRange(1, 7 * 86_400), help="For so long, instead of the profile's time.")
+@click.option("--watchers/--no-watchers", default=True, show_default=True, help="Whether one user in eleven watches debates.")
+@click.option("--json", "as_json", is_flag=True, help="Write the figures as JSON.")
+def loadtest(*, url: str, profile: str, users: int | None, seconds: float | None, watchers: bool, as_json: bool) -> None:
+    """Put users on a running server and say whether it meets the objectives; exits with 1 when a row does not."""
+    from aragora.cli import load
+
+    loaded = settings_with()
+    stages = load.stages(profile, users, seconds)
+
+    done = run_to_end(load.measure(url.rstrip("/"), loaded.secret("ARAGORA_API_KEY"), stages, watchers=watchers))
+    click.echo(load.as_json(done) if as_json else "\n".join(load.table(done)))
+    if done.interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    raise SystemExit(EXIT_FAILED if any(flaw for row in done.rows.values() for flaw in row.flaws()) else 0)
 
 
 @main.command("copy")
@@ -315,12 +309,12 @@ def copy_command(*, source: str, target: str) -> None:
     """Move a team from a SQLite file to an empty PostgreSQL database; stop the server first."""
     from aragora import app
 
-    old, new = _settings(database_url=source), _settings(database_url=target)
+    old, new = settings_with(database_url=source), settings_with(database_url=target)
     if old.settings.on_postgres or not new.settings.on_postgres:
         raise click.UsageError("Copy from sqlite:///FILE to postgresql://USER@HOST/DATABASE.")
     if not old.settings.database_path.is_file():
         raise click.UsageError("There is no such SQLite file.")
-    counts = _run(app.copy_database(old.settings, new.settings))
+    counts = run_to_end(app.copy_database(old.settings, new.settings))
     click.echo("\n".join(f"{table}: {count}" for table, count in counts.items() if count))
     click.echo("Every row is there, and every log is the same, event by event.")
 
@@ -341,8 +335,8 @@ def migrate(*, data_dir: str | None) -> None:
     """Bring the database schema up to date."""
     from aragora.cli import watch
 
-    loaded = _settings(data_dir=data_dir)
-    steps = _run(watch.migrate(loaded.settings))
+    loaded = settings_with(data_dir=data_dir)
+    steps = run_to_end(watch.migrate(loaded.settings))
     click.echo("\n".join(f"applied {step}" for step in steps) or "The schema is up to date.")
 
 
@@ -352,8 +346,8 @@ def doctor(*, data_dir: str | None) -> None:
     """Check what this installation needs, one line each."""
     from aragora.cli import checks
 
-    loaded = _settings(data_dir=data_dir)
-    findings = _run(checks.examine(loaded))
+    loaded = settings_with(data_dir=data_dir)
+    findings = run_to_end(checks.examine(loaded))
     for finding in findings:
         click.echo(f"{finding.verdict:<5} {finding.about}: {finding.text}")
     if any(finding.verdict == "FAIL" for finding in findings):
@@ -366,7 +360,7 @@ def mcp(*, data_dir: str | None) -> None:
     """Serve an MCP host over standard input and output."""
     from aragora.cli import stdio
 
-    _run(stdio.serve(_settings(data_dir=data_dir)))
+    run_to_end(stdio.serve(settings_with(data_dir=data_dir)))
 
 
 @main.group()
@@ -379,7 +373,7 @@ def config() -> None:
 @data_dir
 def config_show(*, origin: bool, data_dir: str | None) -> None:
     """Print every setting as it will be used."""
-    loaded = _settings(data_dir=data_dir)
+    loaded = settings_with(data_dir=data_dir)
     for name, value, source in shown(loaded):
         click.echo(f"{name}={value}" + (f"  # {source}" if origin else ""))
     for note in loaded.notes:

@@ -10,7 +10,6 @@ import msgspec
 
 from aragora import app
 from aragora.bench import Table
-from aragora.bench.faults import entry
 from aragora.bench.paired import compare as compared
 from aragora.bench.paired import questions
 from aragora.bench.report import as_json as tables_as_json
@@ -28,21 +27,17 @@ from aragora.debate.strength import GAMES_MIN, Strength, fit, leaderboard
 from aragora.errors import Conflict, Invalid
 from aragora.receipts.check import check, load, read_log, sign
 from aragora.receipts.show import html, markdown
+from aragora.store.chain import entries
 
 
-async def entries(settings: Settings, debate_id: str) -> list[Entry]:
-    """The whole log of a debate. Raises NotFound."""
-    found: list[Entry] = []
+async def _log(settings: Settings, debate_id: str) -> list[Entry]:
     async with app.open_store(settings) as store:
-        await store.debate(debate_id)
-        while page := await store.events(debate_id, after=len(found)):
-            found += [entry(logged) for logged in page]
-    return found
+        return await entries(store.database, debate_id)
 
 
 async def receipt_of(settings: Settings, debate_id: str, form: str, seq: int | None) -> None:
     """Write a receipt, or the proof of one event, to standard output."""
-    log = await entries(settings, debate_id)
+    log = await _log(settings, debate_id)
     if seq is not None:
         if not 1 <= seq <= len(log):
             raise Invalid(f"The log has events 1 to {len(log)}.")
@@ -79,7 +74,7 @@ async def redecide(settings: Settings, debate_id: str, rule: str, *, as_json: bo
     """Show what each rule makes of the last vote of a stored debate."""
     if rule != "all" and rule not in RULES:
         raise Invalid(f"--rule must be all or one of {', '.join(RULES)}.")
-    log = await entries(settings, debate_id)
+    log = await _log(settings, debate_id)
     if not log or log[-1].type != "debate_end":
         raise Conflict("The debate has not ended.")
     brief, heard, _ = read_log([one.data for one in log], [one.type for one in log])
@@ -99,7 +94,7 @@ async def redecide(settings: Settings, debate_id: str, rule: str, *, as_json: bo
 def _row(one: Redecision) -> tuple[object, ...]:
     winner = one.tally.leader or f"tie of {', '.join(one.tally.tied)}"
     margin = "" if one.margin is None else f"{one.margin:.3g}"
-    flips = "never" if one.flip is None else f"{one.flip} ballot{'s' if one.flip > 1 else ''}"
+    flips = "never" if one.flip is None else f"{one.flip} ballot{'s' if one.flip > 1 else ''} to {one.flip_to}"
     met = "yes" if one.tally.reached else "no"
     return (one.rule, winner + ("" if one.same else "  (differs)"), met, margin, ", ".join(one.pivotal) or "none", flips)
 

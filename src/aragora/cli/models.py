@@ -39,11 +39,8 @@ def list_agents(loaded: Loaded, *, as_json: bool) -> None:
 def _row(agents: Agents, agent: Agent) -> Row:
     model = f"{agent.provider}:{agent.model}" if agent.model else agent.provider
     about = agent.persona + "".join(f" Falls back to {name}." for name in agent.fallback)
-    source = agents.catalogue.sources.get(agent.provider)
-    if source is None:
-        return Row(agent.name, model, 0.0, 0.0, about)
-    price = source.price(agent.model)
-    return Row(agent.name, model, price[0].input if price else None, price[0].output if price else None, about)
+    usd_in, usd_out = agents.price(agent) or (None, None)
+    return Row(agent.name, model, usd_in, usd_out, about)
 
 
 def _price(usd: float | None) -> str:

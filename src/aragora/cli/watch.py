@@ -10,7 +10,8 @@ import msgspec
 
 from aragora import app
 from aragora.api import Parts
-from aragora.api.answers import ranking_of, row_of
+from aragora.api.answers import row_of
+from aragora.api.standings import ranking_of
 from aragora.cli.terminal import Lines, dollars, table
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Outcome

@@ -21,6 +21,7 @@ class Redecision:
     margin: float | None  # by how much the first score exceeds the second; None without a second
     pivotal: tuple[str, ...]  # seats each of which could have changed the winner alone
     flip: int | None  # so few changed ballots make another answer win; an upper bound; None: no number of them found
+    flip_to: str | None  # the answer that would win then
     same: bool  # whether it elects whom the brief's own rule elects
 
 
@@ -60,12 +61,14 @@ def _under(brief: Brief, ballots: Sequence[Message], answers: Mapping[str, Messa
     election, _ = election_of(brief, ballots, answers)
     voters = [m.seat for m in cast(brief, ballots)]
     scores = sorted(tally.scores.values(), reverse=True)
+    flip, flip_to = _flip(brief.rule, election)
     return Redecision(
         rule=brief.rule,
         tally=tally,
         margin=scores[0] - scores[1] if len(scores) > 1 else None,
         pivotal=tuple(seat for place, seat in enumerate(voters) if _turns(brief.rule, election, place)),
-        flip=_flip(brief.rule, election),
+        flip=flip,
+        flip_to=flip_to,
         same=tally.leader == own,
     )
 
@@ -81,16 +84,16 @@ def _turns(rule: str, election: Election, place: int) -> bool:
     return any(_winners(rule, _changed(election, [place], answer)) != before for answer in others)
 
 
-def _flip(rule: str, election: Election) -> int | None:
-    """The fewest ballots that, moved to some other answer, make it win alone; those of the leader are moved first."""
+def _flip(rule: str, election: Election) -> tuple[int | None, str | None]:
+    """The fewest ballots that, moved to some other answer, make it win alone, and which; those of the leader are moved first."""
     lead = _winners(rule, election)
     order = sorted(range(len(election.ballots)), key=lambda place: election.ballots[place].choice not in lead)
     for number in range(1, len(order) + 1):
         for answer in election.answers:
             movable = [place for place in order if election.ballots[place].choice != answer][:number]
             if lead != (answer,) and _winners(rule, _changed(election, movable, answer)) == (answer,):
-                return number
-    return None
+                return number, answer
+    return None, None
 
 
 def _changed(election: Election, places: Sequence[int], answer: str) -> Election:

@@ -1,8 +1,8 @@
-"""Which agents there are, and how one of them is asked. May import its siblings and `debate`."""
+"""Which agents there are, and how one of them is asked. May import its siblings, `debate` and the port of traces."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from random import uniform
@@ -18,9 +18,12 @@ from aragora.providers.endpoints import MODEL, Catalogue, Source, variable
 from aragora.providers.money import cost_usd, worst_usd
 from aragora.providers.sim import Sim, nature
 from aragora.providers.wire import Patience, Tokens, Wire
+from aragora.traces import Silent, Traces
 
 if TYPE_CHECKING:
     from aragora.providers.client import Transport
+    from aragora.providers.gate import Condition
+    from aragora.providers.remote import Remote
 
 # The module of each wire, imported when a provider that speaks it is first asked.
 WIRES = {
@@ -41,11 +44,17 @@ class Agents:
     """The agents that this installation can ask."""
 
     def __init__(
-        self, *, demo_delay_s: float, catalogue: Catalogue | None = None, jitter: Callable[[], float] = pause_share
+        self,
+        *,
+        demo_delay_s: float,
+        catalogue: Catalogue | None = None,
+        jitter: Callable[[], float] = pause_share,
+        traces: Traces | None = None,
     ) -> None:
         """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry."""
         self.catalogue = catalogue or Catalogue()
         self._jitter = jitter
+        self._traces = traces or Silent()
         self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s), "sim": Sim()}
         self._transport: Transport | None = None
 
@@ -71,7 +80,11 @@ class Agents:
 
     def known(self) -> Sequence[Agent]:
         """Every agent that can be asked by name alone."""
-        return [self.find(name) for name in VARIANTS] + [agent for agent in self.catalogue.aliases.values() if self.usable(agent)]
+        return [agent for agent in self.declared() if self.usable(agent)]
+
+    def declared(self) -> Sequence[Agent]:
+        """Every agent with a name of its own, also those that lack a key."""
+        return [*(self.find(name) for name in VARIANTS), *self.catalogue.aliases.values()]
 
     def usable(self, agent: Agent) -> bool:
         """Whether the agent can be asked as things are."""
@@ -98,7 +111,7 @@ class Agents:
             # Watchers who have read the beginning of one answer are not shown the pieces of another on top of it.
             follow = hand if on_text is not None and not handed else None
             try:
-                completion = await self._provider(agent).complete(replace(request, agent=agent, timeout_s=share_s), follow)
+                completion = await self._once(replace(request, agent=agent, timeout_s=share_s), follow)
             except ProviderError as error:
                 lost += error.usage
                 first = first or error
@@ -108,6 +121,18 @@ class Agents:
         assert first is not None
         first.usage = lost
         raise first
+
+    async def _once(self, request: Request, on_text: OnText | None) -> Completion:
+        """Ask one agent, in a span of its own."""
+        agent = request.agent
+        with self._traces.call(agent.provider, agent.model, agent.name, request.debate_id) as call:
+            try:
+                completion = await self._provider(agent).complete(request, on_text)
+            except ProviderError as error:
+                call.failed(str(error.fault), error.detail)
+                raise
+            call.answered(completion.usage.tokens_in, completion.usage.tokens_out)
+            return completion
 
     def worst_usd(self, request: Request) -> float | None:
         """What the next call for a turn may cost at most; None: its price is unknown."""
@@ -122,6 +147,19 @@ class Agents:
         if tokens_out is None:
             return worst_usd(price, tokens_in, source.table.tokens_out_max)
         return cost_usd(price, Tokens(read=tokens_in, written=tokens_out))
+
+    def price(self, agent: Agent) -> tuple[float, float] | None:
+        """US dollars for a million tokens read, and written, in requests of usual length; None: unknown."""
+        source = self.catalogue.sources.get(agent.provider)
+        if source is None:
+            return 0.0, 0.0
+        levels = source.price(agent.model)
+        return (levels[0].input, levels[0].output) if levels else None
+
+    def conditions(self, provider: str) -> "Mapping[str, Condition]":
+        """How each model of a provider is that this process has asked, by its name."""
+        known = self._providers.get(provider)
+        return {} if known is None or provider not in self.catalogue.sources else cast("Remote", known).conditions()
 
     def provider_of(self, name: str) -> str:
         """The provider behind an agent's name; `unknown` where there is no such agent."""

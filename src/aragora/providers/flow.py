@@ -1,12 +1,23 @@
 """What keeps calls to one model within bounds: pace, window, breaker, fair queue. Pure: `now` is given. Imports no sibling."""
 
 from collections import OrderedDict, deque
+from enum import StrEnum
+from statistics import median
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 BURST_S = 10.0  # how much of a minute's allowance may be spent at once
 CUT = 0.5  # what is left of a window when the vendor says that it is too much
+RECENT_MAX, RECENT_S = 100, 300.0  # how many calls, and of how long ago, say how a model is
+
+
+class State(StrEnum):
+    """Whether a breaker lets calls through: all, none, or one probe."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class Pace:
@@ -89,6 +100,12 @@ class Breaker:
         """Whether calls are refused, except for a probe."""
         return self._open_until is not None
 
+    def state(self, now: float) -> State:
+        """What it does to a call that comes now."""
+        if self._open_until is None:
+            return State.CLOSED
+        return State.HALF_OPEN if self._probing or now >= self._open_until else State.OPEN
+
     def wait_s(self, now: float) -> float:
         """0 when a call may be made; otherwise when to ask again."""
         if self._open_until is None:
@@ -116,6 +133,25 @@ class Breaker:
     def left(self, *, probe: bool) -> None:
         """A call ended without saying anything about the endpoint."""
         self._probing = self._probing and not probe
+
+
+class Recent:
+    """How the last calls went: the newest RECENT_MAX of them, none older than RECENT_S."""
+
+    def __init__(self) -> None:
+        """Nothing was called."""
+        self._calls: deque[tuple[float, float | None]] = deque(maxlen=RECENT_MAX)  # when it ended; its seconds, None: failed
+
+    def add(self, now: float, seconds: float | None) -> None:
+        """A call ended: answered in so many seconds, or failed."""
+        self._calls.append((now, seconds))
+
+    def look(self, now: float) -> tuple[int, float | None, float | None]:
+        """How many calls, which share of them failed, and the median seconds of the others; None where there was none."""
+        calls = [seconds for at, seconds in self._calls if now - at <= RECENT_S]
+        answered = [seconds for seconds in calls if seconds is not None]
+        failed = 1 - len(answered) / len(calls) if calls else None
+        return len(calls), failed, median(answered) if answered else None
 
 
 class Lanes(Generic[T]):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import DETAIL_CHARS_MAX
-from aragora.providers.flow import Breaker, Lanes, Pace, Window
+from aragora.providers.flow import Breaker, Lanes, Pace, Recent, State, Window
 from aragora.providers.wire import Failed, Tokens
 
 # Faults that say nothing about whether the endpoint works.
@@ -26,6 +26,20 @@ class Limits:
     waiting_max: int = 2000  # turns that wait for their call
     failures_max: int = 5  # in a row, before the breaker opens
     open_s: float = 5.0  # how long it stays open before a probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """How a model has answered this process of late: within five minutes, and a hundred calls at most."""
+
+    state: State = State.CLOSED  # of its breaker
+    calls: int = 0
+    error_rate: float | None = None  # 0 to 1; None: nothing was asked
+    latency_s: float | None = None  # median of what was answered
+    last_fault: Fault | None = None  # what last spoke against it, while its breaker is not closed
+    retry_in_s: float | None = None  # until a probe is let through, while its breaker is open
+    in_flight: int = 0
+    waiting: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +71,7 @@ class Gate:
         self.tokens = Pace(limits.tokens_per_minute)
         self.window = Window(first=limits.calls_first, most=limits.calls_max)
         self.breaker = Breaker(failures_max=limits.failures_max, open_s=limits.open_s)
+        self._recent = Recent()
         self._lanes: Lanes[_Ticket] = Lanes()
         self._timer: asyncio.TimerHandle | None = None
         self._last = Failed(Fault.UNAVAILABLE, "")  # the failure that last spoke against the endpoint
@@ -65,6 +80,22 @@ class Gate:
     def waiting(self) -> int:
         """How many turns wait."""
         return len(self._lanes)
+
+    @property
+    def condition(self) -> Condition:
+        """How the model is."""
+        now = self._clock()
+        state, (calls, error_rate, latency_s) = self.breaker.state(now), self._recent.look(now)
+        return Condition(
+            state=state,
+            calls=calls,
+            error_rate=None if error_rate is None else round(error_rate, 4),
+            latency_s=None if latency_s is None else round(latency_s, 3),
+            last_fault=None if state is State.CLOSED else self._last.fault,
+            retry_in_s=round(self.breaker.wait_s(now), 3) if state is State.OPEN else None,
+            in_flight=self.window.in_flight,
+            waiting=self.waiting,
+        )
 
     @contextlib.asynccontextmanager
     async def place(self, lane: str, *, tokens: int, patience_s: float) -> AsyncIterator[Place]:
@@ -85,6 +116,7 @@ class Gate:
                 self.breaker.left(probe=place.probe)
                 raise
             self.breaker.succeeded()
+            self._recent.add(self._clock(), self._clock() - place.started)
             self.window.grow()
             counted = place.counted
             if counted is not None and counted.read is not None and counted.written is not None:
@@ -101,6 +133,7 @@ class Gate:
 
     def _learn(self, place: Place, failed: Failed) -> None:
         now = self._clock()
+        self._recent.add(now, None)
         if failed.fault in CONGESTED:
             self.window.cut(started=place.started, now=now)
             if failed.again and failed.retry_after_s is not None:

@@ -1,7 +1,7 @@
 """One provider over HTTP: puts turns into calls, retries what is safe to retry, counts and pays. May import siblings."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from aragora.debate.costs import NOTHING
@@ -10,7 +10,7 @@ from aragora.debate.model import Fault, Usage
 from aragora.providers import Completion, OnText, Request
 from aragora.providers.client import Transport
 from aragora.providers.endpoints import Source
-from aragora.providers.gate import Gate
+from aragora.providers.gate import Condition, Gate
 from aragora.providers.money import usage_of, worst_usd
 from aragora.providers.wire import Ask, Failed, Reply, Wire
 
@@ -37,6 +37,10 @@ class Remote:
         if model not in self._gates:
             self._gates[model] = Gate(self._source.limits(model), clock=asyncio.get_running_loop().time)
         return self._gates[model]
+
+    def conditions(self) -> Mapping[str, Condition]:
+        """How each model is that was asked, by its name."""
+        return {model: gate.condition for model, gate in self._gates.items()}
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
         """Answer whole, within the turn's deadline, however many calls that takes."""

@@ -103,6 +103,11 @@ class Postgres:
         """Whether there is a replica."""
         return self._replica is not None
 
+    @property
+    def state(self) -> int | None:
+        """Other processes write too, and asking costs as much as reading."""
+        return None
+
     async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:
         """Rows of a query; with `late`, from a replica, unless it lacks what this caller wrote."""
         text, names = positional(sql, types_of(params))

@@ -11,6 +11,7 @@ USER = """
 SELECT id, email, name, role, active, avatar_url, preferences, token_version, password, created_at, updated_at, last_login_at
 FROM users
 """
+LIST = " ORDER BY created_at, id LIMIT :limit OFFSET :offset"
 INSERT_USER = """
 INSERT INTO users (id, email, name, role, password, created_at, updated_at, last_login_at)
 VALUES (:id, :email, :name, CASE WHEN EXISTS (SELECT 1 FROM users) THEN 'member' ELSE 'admin' END, :password, :at, :at, :at)
@@ -49,6 +50,8 @@ UPDATE users SET name = COALESCE(:name, name), avatar_url = COALESCE(:avatar_url
   preferences = COALESCE(:preferences, preferences), updated_at = :at
 WHERE id = :id RETURNING 1 AS seq
 """
+SET_ROLE = "UPDATE users SET role = :role, updated_at = :at WHERE id = :id RETURNING 1 AS seq"
+SET_ACTIVE = "UPDATE users SET active = :active, updated_at = :at WHERE id = :id RETURNING 1 AS seq"
 INSERT_KEY = """
 INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created_at, expires_at)
 SELECT :id, :user_id, :name, :prefix, :hash, :scopes, :at, :expires_at
@@ -163,6 +166,11 @@ class Users:
         """The account with this id."""
         return _user(await self._db.read(USER + " WHERE id = :id", {"id": user_id}))
 
+    async def all(self, *, limit: int, offset: int) -> list[User]:
+        """Accounts, oldest first."""
+        rows = await self._db.read(USER + LIST, {"limit": limit, "offset": offset})
+        return [user for row in rows if (user := _user([row]))]
+
     async def exist(self) -> bool:
         """Whether anybody has registered."""
         return bool(await self._db.read("SELECT 1 FROM users LIMIT 1", {}))
@@ -171,10 +179,18 @@ class Users:
         """Whether the account has API keys."""
         return bool(await self._db.read("SELECT 1 FROM api_keys WHERE user_id = :id LIMIT 1", {"id": user_id}))
 
-    async def register(self, user_id: str, email: str, name: str, password: str, session: NewSession, at: str) -> bool:
+    async def admins(self) -> int:
+        """How many accounts are admins and not locked."""
+        [row] = await self._db.read("SELECT COUNT(*) FROM users WHERE role = 'admin' AND active = 1", {})
+        return int(row[0] or 0)
+
+    async def register(
+        self, user_id: str, email: str, name: str, password: str, at: str, session: NewSession | None = None
+    ) -> bool:
         """Store an account and its first session; the first account is the server's admin. False when the address is taken."""
         values: dict[str, Value] = {"id": user_id, "email": email, "name": name, "password": password, "at": at}
-        return bool(await self._db.write([Statement(INSERT_USER, values), _insert_session(user_id, session, at)]))
+        sessions = [_insert_session(user_id, session, at)] if session else []
+        return bool(await self._db.write([Statement(INSERT_USER, values), *sessions]))
 
     async def log_in(self, user_id: str, session: NewSession, at: str, *, kept: int) -> bool:
         """Store a session; of the account's others only the `kept` last used stay. False when the account is not active."""
@@ -225,6 +241,14 @@ class Users:
         """Change what is given of a profile."""
         values: dict[str, Value] = {"id": user_id, "at": at, "name": name, "avatar_url": avatar_url, "preferences": preferences}
         await self._db.write([Statement(PROFILE, values)])
+
+    async def set_role(self, user_id: str, role: str, at: str) -> None:
+        """Make an account an admin or a member; its tokens speak for the new role from the next request on."""
+        await self._db.write([Statement(SET_ROLE, {"id": user_id, "role": role, "at": at})])
+
+    async def set_active(self, user_id: str, at: str, *, active: bool) -> None:
+        """Lock an account out, or let it in again: no token or key of one that is not active is good for anything."""
+        await self._db.write([Statement(SET_ACTIVE, {"id": user_id, "active": int(active), "at": at})])
 
     async def add_key(self, user_id: str, key: Key, key_hash: str, *, keys_max: int) -> bool:
         """Store an API key; False when the account has as many as it may."""
