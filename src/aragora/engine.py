@@ -161,11 +161,11 @@ class Engine:
         """Store a debate and, unless told otherwise, start it; returns its id once it is on disk. `lap` is told of each step."""
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            if start and (parent := self.metrics.traces.here):
-                await self._parents.keep(debate_id, parent)
             lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
             if start:
+                if parent := self.metrics.traces.here:
+                    await self._parents.keep(debate_id, parent)
                 self._offer(debate_id)
         return debate_id
 

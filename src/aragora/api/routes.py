@@ -262,6 +262,7 @@ ROOT: tuple[Endpoint, ...] = (
         media=("text/event-stream",),
         errors=(413, 503),
         limit="debates",
+        remake=completions.again,
     ),
     get("/v1/models", completions.models, "The presets, as models.", completions.ModelList, errors=()),
     get("/v1/models/{model}", completions.model, "A preset, as a model.", completions.Model, errors=()),
