@@ -62,7 +62,7 @@ ForkList = msgspec.defstruct(
 
 
 class Many(msgspec.Struct, kw_only=True):
-    """Debates to hold together. `items` is `requests` by another name, and `webhook_url` is `callback_url`: who hears of the end."""
+    """Debates to hold together. `items` is another name of `requests`. `callback_url`, or `webhook_url`, hears of the end."""
 
     requests: list[CreateDebate] | None = None
     items: list[CreateDebate] | None = None
