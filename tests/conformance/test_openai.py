@@ -121,6 +121,7 @@ def _reasons(chunk: Any) -> bool:
 
 def test_whole_answer_is_waited_for_twice(server: Served, client: Any) -> None:
     """Whoever asks again while the first answer is being made waits for the same debate."""
+    client = client.with_options(max_retries=2)
     asked = {"model": "aragora/debate", "messages": ASKED, "extra_headers": {"Idempotency-Key": "twice"}}
     before = server.ask("/api/debates").json["total"]
     with ThreadPoolExecutor(2) as pool:

@@ -75,6 +75,7 @@ class Endpoint:
     handler: Handler
     summary: str
     answer: type | str  # a type for JSON, else the media type
+    other: type | None = None  # another shape that JSON may have
     status: int = 200
     body: type | None = None
     body_needed: bool = True

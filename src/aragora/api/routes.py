@@ -26,6 +26,7 @@ from aragora.api import (
     hooks,
     mcp,
     pages,
+    shelf,
     sockets,
     status,
     streams,
@@ -76,6 +77,10 @@ API: tuple[Endpoint, ...] = (
     ),
     get("/health/detailed", status.detailed, "What is the server doing?", status.Detailed, errors=()),
     get("/health/database", health.health, "Does the database answer?", Health, errors=()),
+    get("/health/components", status.detailed, "What is the server doing?", status.Detailed, errors=()),
+    get("/health/startup", health.health, "Has the server started?", Health, errors=()),
+    get("/health/circuits", status.circuits, "Providers and their breakers.", status.Circuits, errors=()),
+    get("/health/job-queue", shelf.queue, "How many debates run and wait.", shelf.Queue, errors=()),
     get("/health/slow-debates", health.slow, "Debates that run for long.", DebateList, errors=()),
     get("/status", status.status, "Debates, queue, providers, breakers, objectives.", status.Status, errors=()),
     Endpoint(
