@@ -177,5 +177,5 @@ function Recent() {
 export const Row = ({ row }) => html`<li class="row">
   <a href=${`/d/${row.id}`} dir="auto">${row.topic}</a>
   <p class="muted"><${Badge} status=${row.status} outcome=${row.outcome} /> ${plural(row.agents.length, "seat")} ·
-    round ${row.rounds_used} of ${row.total_rounds} · <time dateTime=${row.created_at}>${when(row.created_at)}</time></p>
+    round ${row.rounds_used} of ${row.total_rounds} · <time class="nowrap" dateTime=${row.created_at}>${when(row.created_at)}</time></p>
 </li>`;

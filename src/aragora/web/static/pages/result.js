@@ -24,17 +24,19 @@ export function Result({ state }) {
   const names = state.seats.map((seat) => seat.name);
   const last = Math.max(0, ...numbers(state).filter((number) => state.rounds.get(number).ballots.size));
   return html`<div class="result">
-    <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
-      <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
-      <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
-      ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
-      ${outcome.winner && html`<p class="muted by">Written by <${Chip} name=${outcome.winner} seats=${state.seats} /></p>`}
-      ${outcome.detail && html`<p>${outcome.detail}</p>`}
-    </section>
+    <div class="said-so">
+      <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
+        <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
+        ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
+        ${outcome.winner && html`<p class="muted by">Written by <${Chip} name=${outcome.winner} seats=${state.seats} /></p>`}
+        ${outcome.detail && html`<p>${outcome.detail}</p>`}
+        <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
+      </section>
+      ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
+      ${outcome.tally && html`<${Minds} state=${state} />`}
+    </div>
     <div class="why">
       ${outcome.tally && html`<${Votes} state=${state} tally=${outcome.tally} number=${last} />`}
-      <${Minds} state=${state} />
-      ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
       ${state.missing.length > 0 && html`<${Missing} state=${state} />`}
     </div>
   </div>`;
@@ -64,15 +66,23 @@ function Votes({ state, tally, number }) {
       ([label, count]) => `${label} ${top >= count(total) ? "✓" : `✗ (${plural(count(total) - top, "vote")} short)`}`,
     ).join(", ")}.`}</p>
     <${Account} account=${state.outcome.account} />
-    ${numbers(state).filter((each) => state.rounds.get(each).tally).length > 1 &&
-    html`<ol class="steps" aria-label="Agreement by round">${numbers(state)
-      .filter((each) => state.rounds.get(each).tally)
-      .map((each) => {
-        const { agreement } = state.rounds.get(each).tally;
-        return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
-          <span class="bar" aria-hidden="true"><i style=${{ inlineSize: percent(agreement).replace(" ", "") }}></i></span><span class="n">${percent(agreement)}</span></li>`;
-      })}</ol>`}
+    <${Steps} state=${state} />
   </section>`;
+}
+
+// The tallies one below the other, from the blind one to the last: a part for each answer that got votes, the largest first.
+function Steps({ state }) {
+  const counted = numbers(state).filter((each) => state.rounds.get(each).tally);
+  if (counted.length < 2) return null;
+  return html`<div><h3>From blind to last</h3><ol class="steps">${counted.map((each) => {
+    const { agreement, counts, eligible } = state.rounds.get(each).tally;
+    const parts = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+    const told = parts.map(([choice, votes]) => `${votes} for ${choice}`).join(", ");
+    return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
+      <span class="stack-bar" role="img" aria-label=${told || "no votes"} title=${told}>${parts.map(
+        ([choice, votes]) => html`<i key=${choice} class=${`s${Math.max(0, state.seats.findIndex((seat) => seat.name === choice)) % 8}`} style=${{ inlineSize: `${(100 * votes) / eligible}%` }}></i>`,
+      )}</span><span class="n">${percent(agreement)}</span></li>`;
+  })}</ol></div>`;
 }
 
 const EFFECTS = {
@@ -97,7 +107,7 @@ function Minds({ state }) {
     <h2 id="minds">${changed.length ? plural(changed.length, "change") + " of mind" : "Nobody changed their vote"}</h2>
     ${changed.length > 0 &&
     html`<ul class="minds">${changed.map(
-      (each) => html`<li key=${`${each.round}${each.seat}`}><p><${Chip} name=${each.seat} seats=${state.seats} /> went from <${Chip} name=${each.from} seats=${state.seats} /> to
+      (each) => html`<li key=${`${each.round}${each.seat}`}><p><${Chip} name=${each.seat} seats=${state.seats} /> went from <${Chip} name=${each.from} seats=${state.seats} />${" to "}
         <${Chip} name=${each.to} seats=${state.seats} /> in round ${each.round}</p>
         ${each.reason && html`<${Prose} className="small" text=${each.reason} seats=${state.seats.map((seat) => seat.name)} />`}</li>`,
     )}</ul>`}

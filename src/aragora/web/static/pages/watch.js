@@ -93,8 +93,9 @@ export function Watch({ id, served }) {
     if (state.brief) document.title = `${state.outcome ? "" : "● "}${state.brief.topic.slice(0, 80)} · Aragora`;
   }, [Boolean(state.brief), Boolean(state.outcome)]);
   if (watched.gone.value) {
-    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, the address was cut short, or it is not for you to read.
-      ${config.auth !== "off" && !session.value && html` <a href="/account">Log in</a>, or look at`} <a href="/debates">all debates</a>.</p></div>`;
+    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, the address was cut short, or it is not for you to read.</p>
+      <p class="links">${config.auth !== "off" && !session.value && html`<a class="button primary" href="/account">Log in</a>`}
+        <a class="button" href="/debates">See all debates</a> <a class="button" href="/">Ask a question</a></p></div>`;
   }
   if (!state.brief) return html`<${Waiting} lost=${watched.line.value === "lost"} served=${served} />`;
   return html`<${Debate} watched=${watched} state=${state} />`;
