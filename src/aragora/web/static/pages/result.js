@@ -1,14 +1,8 @@
 // How a debate came out: the answer first, then why, with dissent and absence in plain sight.
-import { html, useState } from "../dom.js";
-import { ask, offers } from "../api.js";
-import { Avatar, Chip, Icon, Prose, copy, percent, plural, save, words } from "../ui.js";
+import { html } from "../dom.js";
+import { Avatar, Chip, Icon, Prose, percent, plural, words } from "../ui.js";
+import { Receipt, Rules } from "./checks.js";
 import { needed, numbers, standing, switches } from "../state.js";
-
-const RULES = [
-  ["more than half", (n) => Math.floor(n / 2) + 1],
-  ["two thirds", (n) => Math.ceil((2 * n) / 3 - 1e-9)],
-  ["everybody", (n) => n],
-];
 
 // In a word and in a sentence how it came out; where a seat was missing, also what the ballots say without it.
 function verdict({ outcome, decision }) {
@@ -38,6 +32,8 @@ export function Result({ state }) {
     <div class="why">
       ${outcome.tally && html`<${Votes} state=${state} tally=${outcome.tally} number=${last} />`}
       ${state.missing.length > 0 && html`<${Missing} state=${state} />`}
+      ${outcome.tally && html`<${Rules} state=${state} />`}
+      <${Receipt} state=${state} />
     </div>
   </div>`;
 }
@@ -62,21 +58,21 @@ function Votes({ state, tally, number }) {
       })}
       ${tally.received < total && html`<li key="none" class="muted"><span class="for">no vote</span><span></span><span></span><span class="n">${total - tally.received}</span></li>`}
     </ul>
-    <p class="muted">${top > 0 && html`${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}. Under other rules: ${RULES.map(
-      ([label, count]) => `${label} ${top >= count(total) ? "✓" : `✗ (${plural(count(total) - top, "vote")} short)`}`,
-    ).join(", ")}.`}</p>
+    ${top > 0 && html`<p class="muted">${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}.</p>`}
     <${Account} account=${state.outcome.account} />
     <${Steps} state=${state} />
   </section>`;
 }
 
-// The tallies one below the other, from the blind one to the last: a part for each answer that got votes, the largest first.
+// The tallies one below the other, from the blind one to the last: a part for each answer that got votes, in the order of the last.
 function Steps({ state }) {
   const counted = numbers(state).filter((each) => state.rounds.get(each).tally);
   if (counted.length < 2) return null;
+  const last = state.rounds.get(counted.at(-1)).tally.counts;
+  const order = (choice) => last[choice] || 0;
   return html`<div><h3>From blind to last</h3><ol class="steps">${counted.map((each) => {
     const { agreement, counts, eligible } = state.rounds.get(each).tally;
-    const parts = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+    const parts = Object.entries(counts).sort((a, b) => order(b[0]) - order(a[0]) || a[0].localeCompare(b[0]));
     const told = parts.map(([choice, votes]) => `${votes} for ${choice}`).join(", ");
     return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
       <span class="stack-bar" role="img" aria-label=${told || "no votes"} title=${told}>${parts.map(
@@ -135,48 +131,4 @@ function Missing({ state }) {
         <span class="muted"> in ${first.round ? `round ${first.round}` : "the blind round"} (${words("phases", first.phase)})${more.length > 0 && ` and ${plural(more.length, "later turn")}`}</span></li>`,
     )}</ul>
   </section>`;
-}
-
-// The address to pass on, and everything that can be taken away.
-export function Share({ state }) {
-  const [done, setDone] = useState("");
-  const { id } = state;
-  const link = async () => {
-    const copied = await copy(location.href);
-    setDone(copied ? "Link copied" : location.href);
-    setTimeout(() => setDone(""), 4000);
-  };
-  const take = async (path, name, type) => {
-    try {
-      save(name, await (await ask("GET", path)).text(), type);
-    } catch (problem) {
-      setDone(problem.message);
-      setTimeout(() => setDone(""), 4000);
-    }
-  };
-  const formats = offers("/api/debates/{id}/export/{format}") ? [["html", "As a page"], ["csv", "As a table"]] : [];
-  return html`<button class="quiet" onClick=${link}><${Icon} name="share" />${done || "Copy link"}</button>
-    <details class="menu"><summary class="quiet button"><${Icon} name="down" />Export</summary>
-      <div class="card">
-        <button class="quiet" onClick=${() => save(`debate-${id}.md`, markdown(state), "text/markdown")}>As Markdown</button>
-        ${formats.map(([format, label]) => html`<button key=${format} class="quiet" onClick=${() => take(`/api/debates/${id}/export/${format}`, `debate-${id}.${format}`, "application/octet-stream")}>${label}</button>`)}
-        <button class="quiet" onClick=${() => take(`/api/debates/${id}`, `debate-${id}.json`, "application/json")}>The debate, JSON</button>
-        <button class="quiet" onClick=${() => take(`/api/debates/${id}/events?limit=1000`, `debate-${id}-log.json`, "application/json")}>The log, JSON</button>
-        ${offers("/api/debates/{id}/receipt") && html`<button class="quiet" onClick=${() => take(`/api/debates/${id}/receipt`, `debate-${id}-receipt.json`, "application/json")}>The receipt</button>`}
-      </div></details>`;
-}
-
-function markdown(state) {
-  const { brief, outcome } = state;
-  const lines = [`# ${brief.topic}`, ""];
-  if (outcome) lines.push(`**${[].concat(words("outcomes", outcome.outcome))[0]}.** ${words("stopped", outcome.stopped)}`, "", outcome.answer || "", "");
-  for (const number of numbers(state)) {
-    const here = state.rounds.get(number);
-    lines.push(`## Round ${number}`, "");
-    for (const [key, said] of here.texts) lines.push(`### ${said.seat} (${words("phases", key.split("/")[0])})`, "", said.content, "");
-    for (const said of [...here.critiques.values()].flat()) lines.push(`> **${said.seat}** to ${said.target || "all"}: ${said.content.replaceAll("\n", "\n> ")}`, "");
-    for (const ballot of here.ballots.values()) lines.push(`- ${ballot.seat} votes for ${ballot.choice}: ${ballot.reasoning}`);
-    if (here.tally) lines.push("", `${percent(here.tally.agreement)} agree.`, "");
-  }
-  return lines.join("\n");
 }

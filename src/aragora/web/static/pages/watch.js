@@ -7,7 +7,8 @@ import { current, fresh, take, thinking } from "../state.js";
 import { Badge, Fault, Icon, announce, percent, plural, words } from "../ui.js";
 import { Board } from "./board.js";
 import { Meter, Timeline } from "./timeline.js";
-import { Result, Share } from "./result.js";
+import { Result } from "./result.js";
+import { Share } from "./take.js";
 import { People, Suggestions, Turns } from "./people.js";
 
 const LOST_AFTER_MS = 1200; // a line that is back sooner was not worth a word
@@ -124,12 +125,11 @@ function Debate({ watched, state }) {
     <section key="how" class="how" aria-labelledby="how">
       <h2 id="how" class=${outcome ? "" : "sr"}>How it was reached</h2>
       <${Timeline} state=${state} shown=${shown} pinned=${pinned !== null} pin=${pin} />
+      <${Turns} key="turns" state=${state} />
       ${!outcome && html`<${Meter} key="meter" state=${state} number=${shown} />`}
       <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
     </section>
-    <${Turns} key="turns" state=${state} />
-    <${People} key="people" state=${state} />
-    <${Suggestions} key="suggestions" state=${state} />
+    <div key="people" class="audience"><${People} state=${state} /><${Suggestions} state=${state} /></div>
   </article>`;
 }
 
