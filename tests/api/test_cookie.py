@@ -131,11 +131,11 @@ def test_page_of_another_origin_gets_nothing(server: Served, browser: "Browser",
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://127.0.0.1:1"}, {"Sec_Fetch_Site": "same-site"}])
-def test_change_needs_a_page_of_this_origin(server: Served, headers: dict[str, str]) -> None:
+def test_change_needs_a_page_of_this_origin(server: Served, headers: dict[str, Any]) -> None:
     """Reading is for whoever has the cookie; a change or a socket also needs the browser's word for which page asks."""
     eve = a_person(server, f"eve{len(str(headers))}")
     name, value = (found := cookie_of(entered(server, eve))).key, found.value
-    cookie = {"Cookie": f"{name}={value}"}
+    cookie: dict[str, Any] = {"Cookie": f"{name}={value}"}
     assert 200 == server.ask("/api/debates", **cookie).status
     assert 403 == server.ask("/api/debates", QUICK, **cookie, **headers).status
     assert 403 == entered(server, eve, Origin=headers.get("Origin", "http://127.0.0.1:2")).status

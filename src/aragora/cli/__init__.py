@@ -36,12 +36,12 @@ EPILOG = """
 \b
 Exit codes:
   0    done
-  1    the debate failed or was cancelled, or a check of `doctor` failed
+  1    the debate failed or was cancelled, a check of `doctor` failed, or `loadtest` missed an objective
   2    the command was not understood
   3    a setting cannot be right
-  5    no agent could be reached
+  5    no agent, or no server, could be reached
   6    no consensus, with --require-consensus
-  130  interrupted; `aragora debate --resume ID` goes on
+  130  interrupted; `aragora debate --resume ID` goes on, `loadtest` has printed what it measured
 """
 
 
@@ -277,6 +277,29 @@ def bench(
     except AragoraError as error:
         fail(error.message, EXIT_USAGE)
     raise SystemExit(0 if fits else EXIT_FAILED)
+
+
+@main.command()
+@click.option(
+    "--url", default="http://127.0.0.1:8080", show_default=True, help="The server; its key is read from ARAGORA_API_KEY."
+)
+@click.option("--profile", type=click.Choice(["smoke", "light", "heavy", "spike", "soak"]), default="smoke", show_default=True)
+@click.option("--users", type=click.IntRange(1, 10_000), help="As many users all the time, instead of the profile's.")
+@click.option("--seconds", type=click.FloatRange(1, 7 * 86_400), help="For so long, instead of the profile's time.")
+@click.option("--watchers/--no-watchers", default=True, show_default=True, help="Whether one user in eleven watches debates.")
+@click.option("--json", "as_json", is_flag=True, help="Write the figures as JSON.")
+def loadtest(*, url: str, profile: str, users: int | None, seconds: float | None, watchers: bool, as_json: bool) -> None:
+    """Put users on a running server and say whether it meets the objectives; exits with 1 when a row does not."""
+    from aragora.cli import load
+
+    loaded = settings_with()
+    stages = load.stages(profile, users, seconds)
+
+    done = run_to_end(load.measure(url.rstrip("/"), loaded.secret("ARAGORA_API_KEY"), stages, watchers=watchers))
+    click.echo(load.as_json(done) if as_json else "\n".join(load.table(done)))
+    if done.interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    raise SystemExit(EXIT_FAILED if any(flaw for row in done.rows.values() for flaw in row.flaws()) else 0)
 
 
 @main.command("copy")

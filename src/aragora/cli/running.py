@@ -11,6 +11,8 @@ from aragora.errors import AragoraError, ConfigError
 
 T = TypeVar("T")
 
+UNREACHABLE = "UNREACHABLE"
+
 EXIT_FAILED, EXIT_USAGE, EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_NO_CONSENSUS, EXIT_INTERRUPTED = 1, 2, 3, 5, 6, 130
 
 
@@ -40,15 +42,18 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     try:
         return run(main)
     except* ConfigError as errors:
-        fail(_innermost(errors), EXIT_CONFIG)
+        fail(_innermost(errors).message, EXIT_CONFIG)
     except* AragoraError as errors:
-        fail(_innermost(errors), EXIT_USAGE)
+        error = _innermost(errors)
+        fail(error.message, EXIT_UNAVAILABLE if error.code == UNREACHABLE else EXIT_USAGE)
 
 
-def _innermost(error: BaseException) -> str:
+def _innermost(errors: BaseExceptionGroup[AragoraError]) -> AragoraError:
+    error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error)
+    assert isinstance(error, AragoraError)
+    return error
 
 
 data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Directory of the database; default .nomic.")

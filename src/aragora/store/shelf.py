@@ -25,7 +25,7 @@ WHERE id = :id RETURNING title, topic, outcome
 ARCHIVE = "UPDATE debates SET archived_at = :at WHERE id = :id AND ended_at IS NOT NULL AND archived_at IS NULL RETURNING id"
 LOCK = "UPDATE debates SET batch_id = NULL WHERE id = :id AND ended_at IS NOT NULL RETURNING last_seq AS seq"
 DELETE = "DELETE FROM debates WHERE id = :id"
-PARTS = ("events", "messages", "votes", "matches", "deliveries", "shares")
+PARTS = ("events", "messages", "votes", "choices", "matches", "deliveries", "shares")
 # While the row is still there: the public ones have a count of their own.
 UNCOUNT = """
 UPDATE counters SET n = n - 1

@@ -17,15 +17,14 @@ from aragora.debate.events import (
     PersonSuggested,
     PersonVoted,
     RoundCompleted,
-    data_of,
     key_of,
-    type_of,
 )
 from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
 from aragora.debate.ranking import START, Change, Match, changes, matches
 from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
+from aragora.store.chain import written
 from aragora.store.hooks import deliver
 from aragora.store.leases import TAKEN
 from aragora.store.listing import counted, listed
@@ -43,6 +42,7 @@ from aragora.store.records import (
 )
 from aragora.store.search import ADD_TEXT
 from aragora.store.slugs import slug_of
+from aragora.store.votes import UPSERT_VOTE, cast_before, casting, chosen
 
 # An id is 128 random bits with a time in front; anything else cannot be one, so nothing is looked up for it.
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
@@ -62,31 +62,9 @@ WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
-NEXT_SEQ_OF_VOTE = """
-UPDATE debates SET last_seq = last_seq + 1
-WHERE id = :id AND ended_at IS NULL AND last_seq > 0
-  AND NOT EXISTS (
-    SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
-      AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
-RETURNING last_seq AS seq
-"""
-INSERT_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at) VALUES (:id, :seq, :key, :type, :data, :at)
-"""
-INSERT_VOTE_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at)
-VALUES (:id, :seq, :key || '/' || CAST(:seq AS TEXT), :type, :data, :at)
-"""
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
 VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
-"""
-UPSERT_VOTE = """
-INSERT INTO votes (debate_id, kind, voter, round, seq, choice, confidence, reason, created_at)
-VALUES (:id, :kind, :voter, :round, :seq, :choice, :confidence, :reason, :at)
-ON CONFLICT (debate_id, kind, voter, round) DO UPDATE SET
-  seq = excluded.seq, choice = excluded.choice, confidence = excluded.confidence, reason = excluded.reason,
-  created_at = excluded.created_at
 """
 INSERT_DEBATE = """
 INSERT INTO debates
@@ -102,7 +80,7 @@ SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at =
 CLAIM = """
 UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0 AND (:runner = '' OR runner = :runner)
-RETURNING epoch, brief, started_at
+RETURNING epoch, brief, started_at, left_epoch
 """
 ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
 WHY_NOT = (
@@ -126,9 +104,6 @@ WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
 VOTES = """
 SELECT kind, voter, round, seq, choice, confidence, reason, created_at FROM votes
 WHERE debate_id = :id ORDER BY seq LIMIT :limit OFFSET :offset
-"""
-PEOPLE = """
-SELECT choice, COUNT(*) FROM votes WHERE debate_id = :id AND kind = 'person' GROUP BY choice ORDER BY COUNT(*) DESC, choice
 """
 COUNTS = {
     "messages": "SELECT COUNT(*) FROM messages WHERE debate_id = :id",
@@ -160,6 +135,11 @@ class Store:
     def connections(self) -> int:
         """How many database connections are open."""
         return self._db.connections
+
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every write of anybody; None where that cannot be told at once."""
+        return self._db.state
 
     async def migrate(self, now: str) -> list[str]:
         """Bring the schema up to date; return the names of the steps taken."""
@@ -194,7 +174,7 @@ class Store:
         text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
-            work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
+            work.append(written(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -202,7 +182,7 @@ class Store:
         key = key_of(event)
         guard = Statement(NEXT_SEQ, {"id": debate_id, "key": key, "epoch": epoch})
         followed = await self._projections(debate_id, event, at)
-        rows = await self._db.write([guard, _insert_event(debate_id, event, at), *followed])
+        rows = await self._db.write([guard, written(debate_id, event, at), *followed])
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         return Appended(await self._recorded(debate_id, key, epoch), fresh=False)
@@ -259,16 +239,7 @@ class Store:
 
     async def vote(self, debate_id: str, vote: PersonVoted, *, at: str) -> Appended:
         """Count a person's vote once. A changed mind replaces the vote and is a new event; the same vote again is not."""
-        values: dict[str, Value] = {
-            "id": debate_id,
-            "voter": vote.voter,
-            "choice": vote.choice,
-            "confidence": vote.confidence,
-            "reason": vote.reason,
-        }
-        event = Statement(INSERT_VOTE_EVENT, _insert_event(debate_id, vote, at).params)
-        row = Statement(UPSERT_VOTE, {**values, "kind": "person", "round": 0, "at": at})
-        rows = await self._db.write([Statement(NEXT_SEQ_OF_VOTE, values), event, row])
+        rows = await self._db.write(casting(debate_id, vote, at))
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         record = await self.debate(debate_id)
@@ -276,15 +247,23 @@ class Store:
             raise Conflict("The debate has ended; votes are closed.")
         if record.last_seq == 0:
             raise Conflict("The debate has not been started.")
-        mine = [cast for cast in await self.votes(debate_id) if cast.kind == "person" and cast.voter == vote.voter]
-        return Appended(mine[0].seq if mine else record.last_seq, fresh=False)
+        mine = await cast_before(self._db, debate_id, vote.voter)
+        return Appended(mine or record.last_seq, fresh=False)
 
     async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
         rows = await self._claimed(debate_id, at, runner)
-        epoch, brief, started_at = rows
+        epoch, brief, started_at, left_epoch = rows
         recorded = {key_of(message): message for message in await self.told(debate_id)}
-        return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
+        whole = _int(left_epoch) == _int(epoch) - 1
+        return Claim(
+            debate_id=debate_id,
+            brief=_brief(brief),
+            epoch=_int(epoch),
+            started_at=str(started_at),
+            whole=whole,
+            recorded=recorded,
+        )
 
     async def told(self, debate_id: str) -> list[Message]:
         """Every message of the log, ballots and abstentions too, in order."""
@@ -364,7 +343,7 @@ class Store:
 
     async def people(self, debate_id: str) -> dict[str, int]:
         """How many people voted for each seat."""
-        return {str(choice): _int(votes) for choice, votes in await self._db.read(PEOPLE, {"id": debate_id})}
+        return await chosen(self._db, debate_id)
 
     async def count(self, debate_id: str, table: str) -> int:
         """How many messages or votes a debate has."""
@@ -393,11 +372,6 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
-
-def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
-    values: Params = {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
-    return Statement(INSERT_EVENT, values)
 
 
 def _rate(change: Change, at: str) -> Statement:
