@@ -189,7 +189,7 @@ def test_health_goes_deep(server: Served) -> None:
 
 def test_zero_is_no_limit() -> None:
     """A limit of 0 counts nothing."""
-    assert asyncio.run(Limits({"default": 0}).count("default", "ann")) is None
+    assert asyncio.run(Limits({"default": 0}).count("default", "somebody")) is None
 
 
 def test_document_says_who_gets_in(tmp_path: Path) -> None:
