@@ -130,17 +130,17 @@ class Growth:
     async def at(self, size: int) -> Grown:
         """Fill up to a size and measure."""
         await self.grow(size)
-        choose, found = random.Random(size), dict[str, float]()
+        choose = random.Random(size)
         seen = _Seen(self.db)
         self.store = Store(seen)  # type: ignore[arg-type]
-        for title, ask in self.operations().items():
-            took = []
-            for _ in range(TIMES):
+        took: dict[str, list[float]] = {}
+        for _ in range(TIMES):  # one of each in turn, so that whatever else the machine does falls on all alike
+            for title, ask in self.operations().items():
                 number = choose.randrange(size)
                 began = time.perf_counter()
                 await ask(number)
-                took.append(time.perf_counter() - began)
-            found[title] = 1000 * median(took)
+                took.setdefault(title, []).append(time.perf_counter() - began)
+        found = {title: 1000 * median(times) for title, times in took.items()}
         return Grown(size, found, await self._gigabytes(), await whole_tables(self.db, seen.asked))
 
     async def _gigabytes(self) -> float:

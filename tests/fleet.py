@@ -154,7 +154,7 @@ class Fleet:
     async def _release(self, http: aiohttp.ClientSession, debate_id: str, places: asyncio.Semaphore) -> None:
         """Make room for another debate when this one has ended."""
         while not await self._ended(http, debate_id):
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
         places.release()
 
     async def _ended(self, http: aiohttp.ClientSession, debate_id: str) -> bool:

@@ -1,16 +1,19 @@
-"""No operation reads a whole table, however many debates there are; `benchmarks/growth.py` says what each costs up to a million."""
+"""No operation reads a whole table, however many debates there are; `benchmarks/growth.py` says what each costs."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-import servers
 from aragora.app import run
+
+if TYPE_CHECKING:
+    import servers
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-import growth  # noqa: E402  # after the path is set
+import growth  # after the path is set
 
 SIZES = (1_000, 10_000)
 

@@ -19,7 +19,7 @@ from fleet import NEVER, Fleet, Ledger, Member, a_fleet, show
 
 SOAK = os.environ.get("FLEET_SOAK") == "1"
 # In the long form agents take as long as a quick model, so that two cores carry it.
-DEBATES, WATCHERS, ROUNDS, DELAY_S = (100, 500, 5, 3.0) if SOAK else (20, 40, 1, 0.4)
+DEBATES, WATCHERS, ROUNDS, DELAY_S = (100, 500, 3, 4.0) if SOAK else (20, 40, 1, 0.4)
 KILL_EVERY_S = 3.0
 ROLES = {"api": 3, "ws": 2, "worker": 3} if SOAK else {"api": 2, "ws": 2, "worker": 2}
 RUNNERS = "SELECT COUNT(*) FROM runners"
