@@ -241,7 +241,7 @@ async def _made(parts: Parts, brief: Brief, filing: Filing, *, start: bool) -> R
 
 async def _answer(parts: Parts, debate_id: str) -> Response:
     record = await parts.store.debate(debate_id)
-    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+    return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})
 
 
 async def batch(parts: Parts, request: Request) -> Response:

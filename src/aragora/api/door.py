@@ -138,4 +138,4 @@ class Door:
 
     async def _created(self, debate_id: str) -> Response:
         record = await self._parts.store.debate(debate_id)
-        return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+        return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})
