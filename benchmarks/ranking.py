@@ -10,6 +10,8 @@ from math import exp
 from random import Random
 from time import perf_counter
 
+from measure import Section, table
+
 from aragora.debate.ranking import Match
 from aragora.debate.strength import Results, fit, leaderboard, starting
 
@@ -61,6 +63,13 @@ def measure(count: int, agents: int) -> dict[str, float]:
         "steps_warm": again.steps,
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def section(long: bool) -> Section:  # noqa: FBT001
+    """Refitting the leaderboard."""
+    found = measure(1_000_000 if long else 20_000, 200)
+    lines = [*table(["what", "here"], [[name, value] for name, value in found.items()])]
+    return Section("ranking", "Refitting the leaderboard", lines, found)
 
 
 def main() -> None:
