@@ -11,10 +11,13 @@ import pytest
 import servers
 from aragora.app import run
 from aragora.debate.consensus import cancelled
-from aragora.debate.events import DebateEnded, DebateStarted, PersonVoted, RoundCompleted
+from aragora.debate.events import DebateEnded, DebateStarted, PersonVoted, RoundCompleted, Switched
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, Seat, Status, Tally
+from aragora.debate.receipt import receipt
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Migration, Statement, position
+from aragora.store.audience import Audience
+from aragora.store.chain import entries
 from aragora.store.copy import copy
 from aragora.store.postgres import connect
 from aragora.store.records import Cursor
@@ -343,6 +346,44 @@ def test_broken_step_leaves_nothing(opened: Open) -> None:
     with_store(opened, body)
 
 
+def test_log_leads_to_the_heads_that_were_stored_with_it(opened: Open) -> None:
+    """Each event is stored with the head of the chain; whatever is changed in the rows later is found, and where."""
+
+    async def body(store: Store) -> None:
+        await store.create("d1", a_brief(), at=NOW, start=True)
+        await asyncio.gather(*(store.append("d1", a_message(seat, content="ü\u2028\\"), at=NOW) for seat in ("demo-1", "demo-2")))
+        await store.vote("d1", a_vote(), at=NOW)
+        await Audience(store.database).switch("d1", Switched(paused=True), at=NOW)
+        log = await entries(store.database, "d1")
+        heads = [row[0] for row in await store.database.read("SELECT head FROM events ORDER BY seq", {})]
+        assert [receipt("d1", log[: number + 1])["head"] for number in range(len(log))] == heads
+        for change in (
+            "UPDATE events SET data = REPLACE(data, 'demo-2', 'demo-1') WHERE debate_id = 'd1' AND seq = 3",
+            "UPDATE events SET created_at = '2027' WHERE debate_id = 'd1' AND seq = 3",
+            "DELETE FROM events WHERE debate_id = 'd1' AND seq = 3",
+        ):
+            await store.database.write([Statement(change, {})])
+            with pytest.raises(Conflict, match="from event 3 on"):
+                await entries(store.database, "d1")
+
+    with_store(opened, body)
+
+
+def test_events_from_before_the_chain_are_read(opened: Open) -> None:
+    """A debate that began before heads were stored goes on without them, and its log is read."""
+
+    async def body(store: Store) -> None:
+        await store.create("d1", a_brief(), at=NOW, start=True)
+        await store.database.write([Statement("UPDATE events SET head = NULL", {})])
+        await store.append("d1", a_message(), at=NOW)
+        assert 2 == len(await entries(store.database, "d1"))
+        assert [(None,), (None,)] == await store.database.read("SELECT head FROM events", {})
+        with pytest.raises(NotFound):
+            await entries(store.database, "d2")
+
+    with_store(opened, body)
+
+
 def test_everything_is_copied(tmp_path: Path, database: servers.Postgres) -> None:
     """A team's SQLite file comes to PostgreSQL whole, once; a log that differs would be found."""
     name = "copied"
@@ -363,6 +404,7 @@ def test_everything_is_copied(tmp_path: Path, database: servers.Postgres) -> Non
             assert [event.frame for event in await source.events("d1")] == [event.frame for event in await store.events("d1")]
             assert (await source.total(), await source.debate("d2")) == (await store.total(), await store.debate("d2"))
             assert (await store.append("d1", a_message("demo-2"), at=NOW)).fresh
+            assert 4 == len(await entries(target, "d1"))
             with pytest.raises(Conflict):
                 await copy(source.database, target)
             await store.close()

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api.cache import Cache
+from aragora.api.lasting import Lasting
 from aragora.auth import Access
 from aragora.auth.accounts import Accounts
 from aragora.config import Settings
@@ -43,6 +44,7 @@ class Parts:
     objectives: Objectives
     limits: Limits
     cache: Cache
+    lasting: Lasting
     new_seed: Callable[[], int]
     now: Callable[[], str]
     started: float  # monotonic seconds
@@ -83,5 +85,6 @@ class Endpoint:
     access: Access = Access.CALLER
     scope: str = ""  # what a key needs; empty: `read` to GET, `write` for all else
     keeps: bool = True  # whether answers may be stored to be replayed; those with secrets in them may not
+    lasts: bool = False  # whether the answer follows from the question and the database alone
     again: bool = False  # whether doing it again changes nothing
     heals: bool = False  # whether it starts what is paid for, so that an answer that found nobody is kept for the retry

@@ -82,7 +82,14 @@ ROWS: tuple[Endpoint, ...] = (
         media=("text/csv", "text/html", "text/markdown", "text/plain"),
     ),
     replace(
-        get("/debates/{id}/receipt", decisions.show, "What proves how a debate went.", decisions.Receipt, *RECEIPT),
+        get(
+            "/debates/{id}/receipt",
+            decisions.show,
+            "What proves how a debate went.",
+            decisions.Receipt,
+            *RECEIPT,
+            errors=(400, 409),
+        ),
         media=("text/html", "text/markdown"),
     ),
     get(

@@ -113,7 +113,7 @@ async def show(parts: Parts, request: Request) -> Response:
         query.wrong("format", f"must be one of {', '.join(FORMS)}")
     query.done()
     debate_id = request.path_params["id"]
-    log = await entries(parts.store, debate_id)
+    log = await entries(parts.store.database, debate_id)
     if seq > len(log) or not log:
         raise Invalid(f"The log has {len(log)} events.", [Flaw("prove", "must be the number of an event")])
     kind, end, write = FORMS[form]
@@ -170,7 +170,7 @@ def _small_enough(given: Fields, parts: Parts) -> None:
 async def decisions(parts: Parts, request: Request) -> Response:
     """What each rule makes of a debate's last vote. Raises Conflict while it runs."""
     debate_id = request.path_params["id"]
-    log = await entries(parts.store, debate_id)
+    log = await entries(parts.store.database, debate_id)
     if not log or log[-1].type != "debate_end":
         raise Conflict("The debate has not ended.")
     return Response(await asyncio.to_thread(_decided, debate_id, log), media_type=JSON)

@@ -92,6 +92,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         scope["endpoint_path"] = self._endpoint.path
+        if self._endpoint.lasts:
+            self._parts.lasting.look(scope, "" if self._endpoint.limit == "none" else self._endpoint.limit)
         request = Request(scope, receive)
         await self._enter(request)
         response = await self._answered(request)

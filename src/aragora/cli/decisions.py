@@ -32,7 +32,7 @@ from aragora.store.chain import entries
 
 async def _log(settings: Settings, debate_id: str) -> list[Entry]:
     async with app.open_store(settings) as store:
-        return await entries(store, debate_id)
+        return await entries(store.database, debate_id)
 
 
 async def receipt_of(settings: Settings, debate_id: str, form: str, seq: int | None) -> None:

@@ -17,6 +17,8 @@ MARK_DIGITS = 16
 # What of the brief decides how ballots are counted; fixed in the first event, before any model was asked.
 TERMS = ("protocol", "rule", "threshold", "quorum", "rounds", "self_vote", "veto", "stops", "options", "topology")
 
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
 Value = object
 Fields = Mapping[str, Value]
 
@@ -33,12 +35,21 @@ class Entry:
 
 def canonical(value: Value) -> bytes:
     """The one way to write a value down."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return _write(value).encode("ascii")
+
+
+def digest(kind: str, timestamp: str, data: Fields) -> str:
+    """What an event says, whatever its number; in hexadecimal."""
+    return sha256(canonical([kind, timestamp, data])).hexdigest()
+
+
+def _sealed(seq: int, said: str) -> bytes:
+    return sha256(LEAF + f'[{seq},"{said}"]'.encode("ascii")).digest()
 
 
 def leaf(entry: Entry) -> bytes:
     """The hash of one event."""
-    return sha256(LEAF + canonical([entry.seq, entry.type, entry.timestamp, entry.data])).digest()
+    return _sealed(entry.seq, digest(entry.type, entry.timestamp, entry.data))
 
 
 def anchor(debate_id: str) -> bytes:
@@ -46,9 +57,9 @@ def anchor(debate_id: str) -> bytes:
     return sha256(canonical([SCHEMA, debate_id])).digest()
 
 
-def link(head: bytes, entry: Entry) -> bytes:
-    """The head of a chain with one more event."""
-    return sha256(head + leaf(entry)).digest()
+def chained(head: str, seq: int, said: str) -> str:
+    """The head of a chain with one more event, which has this number and digest; all in hexadecimal."""
+    return sha256(bytes.fromhex(head) + _sealed(seq, said)).hexdigest()
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
@@ -103,9 +114,9 @@ def belongs(proof: Fields, wanted_root: str) -> bool:
 
 def receipt(debate_id: str, entries: Sequence[Entry]) -> dict[str, Value]:
     """The account of a debate that can be checked without a server: what was fixed before, what came out, and every event."""
-    head = anchor(debate_id)
+    head = anchor(debate_id).hex()
     for entry in entries:
-        head = link(head, entry)
+        head = chained(head, entry.seq, digest(entry.type, entry.timestamp, entry.data))
     first = entries[0].data if entries else {}
     end = entries[-1].data if entries and entries[-1].type == "debate_end" else {}
     return {
@@ -123,7 +134,7 @@ def receipt(debate_id: str, entries: Sequence[Entry]) -> dict[str, Value]:
         "account": end.get("account"),
         "costs": _costs(entries),
         "events": len(entries),
-        "head": head.hex(),
+        "head": head,
         "root": root([leaf(entry) for entry in entries]).hex(),
         "transcript": [_shown(entry) | {"hash": leaf(entry).hex(), "marks": marks(entry)} for entry in entries],
     }

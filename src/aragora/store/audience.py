@@ -2,14 +2,16 @@
 
 import msgspec
 
-from aragora.debate.events import PersonSuggested, SuggestionsHeard, Switched, TurnAsked, data_of
+from aragora.debate.events import PersonSuggested, SuggestionsHeard, Switched, TurnAsked
 from aragora.debate.model import Message, Status, Suggestion
 from aragora.errors import Conflict, Fenced, NotFound
-from aragora.store import Database, Statement, Value
+from aragora.store import Database, Statement
+from aragora.store.chain import written
 from aragora.store.leases import TAKEN
 from aragora.store.records import Asked
 
 STATUS = "SELECT status, last_seq, epoch FROM debates WHERE id = :id"
+LEAVE = "UPDATE debates SET left_epoch = :epoch WHERE id = :id AND epoch = :epoch RETURNING epoch AS seq"
 PAUSE = """
 UPDATE debates SET last_seq = last_seq + 1, status = 'paused'
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
@@ -19,10 +21,6 @@ GO_ON = """
 UPDATE debates SET last_seq = last_seq + 1, status = CASE WHEN started_at IS NULL THEN 'pending' ELSE 'active' END
 WHERE id = :id AND status = 'paused'
 RETURNING last_seq AS seq
-"""
-INSERT_SWITCH = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at)
-VALUES (:id, :seq, :key || '/' || CAST(:seq AS TEXT), :type, :data, :at)
 """
 # The newest of one kind, by the prefix of its key; the index on (debate_id, key) keeps this within the debate.
 OF_KIND = """
@@ -53,12 +51,14 @@ class Audience:
             raise Fenced(TAKEN)
         return Status(str(found[0][0]))
 
+    async def leave(self, debate_id: str, epoch: int) -> None:
+        """Note that a runner leaves a debate with no call in flight."""
+        await self._db.write([Statement(LEAVE, {"id": debate_id, "epoch": epoch})])
+
     async def switch(self, debate_id: str, event: Switched, *, at: str) -> bool:
         """Let a debate rest or go on, and record that; false when it did so already. Raises Conflict and NotFound."""
-        data = msgspec.json.encode(data_of(event)).decode()
-        values: dict[str, Value] = {"id": debate_id, "key": event.key, "type": event.type, "data": data, "at": at}
         guard = Statement(PAUSE if event.paused else GO_ON, {"id": debate_id})
-        if await self._db.write([guard, Statement(INSERT_SWITCH, values)]):
+        if await self._db.write([guard, written(debate_id, event, at, again=True)]):
             return True
         found = await self._db.read(STATUS, {"id": debate_id})
         if not found:

@@ -1,4 +1,4 @@
-"""SQLite behind the store's port: one writer thread with group commit, reads in the loop. Imports the port and errors.
+"""SQLite behind the store's port: one writer thread with group commit, reads in the loop. Imports the port, errors and `debate`.
 
 The thread takes whatever is waiting and commits it as one transaction, so that `synchronous=FULL` costs one fsync for many
 writes. apsw brings a SQLite that is past the WAL-reset corruption bug, which the one inside CPython often is not.
@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 
 import apsw
 
+from aragora.debate.receipt import chained
 from aragora.errors import Overloaded, StoreError
 from aragora.store import Dialect, Migration, Params, Row, Statement, Value
 from aragora.store.stamps import held, stamped
@@ -44,8 +45,10 @@ class Sqlite:
         self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
         self._waiting = 0
         self._writer = _connect(path)
+        self._writer.create_scalar_function("chained", _chained, 3, deterministic=True)
         self._reader = _connect(path)
         self._reader.pragma("query_only", 1)
+        self._state: int | None = None
         self._broken = False
         self._closed = False
         self._thread = threading.Thread(target=self._write_forever, name="aragora-writer", daemon=True)
@@ -60,6 +63,20 @@ class Sqlite:
     def connections(self) -> int:
         """The writer and the reader."""
         return 0 if self._closed else 2
+
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every commit of any process, as of this turn of the loop; None when it cannot be read."""
+        if self._state is None:
+            try:
+                self._state = self._reader.pragma("data_version")
+            except apsw.Error:
+                return None
+            self._loop.call_soon(self._forget_state)
+        return self._state
+
+    def _forget_state(self) -> None:
+        self._state = None
 
     async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:  # noqa: ARG002  # there is one copy
         """Rows of a query. Runs in the loop: a point read takes about ten microseconds, a thread hop takes eighty."""
@@ -155,6 +172,7 @@ class Sqlite:
 
     def _resolve(self, batch: Sequence[_Unit], results: Sequence[list[Row] | Exception]) -> None:
         self._waiting -= len(batch)
+        self._state = None
         for unit, result in zip(batch, results, strict=True):
             if unit.done.cancelled():
                 continue
@@ -164,6 +182,12 @@ class Sqlite:
                 unit.done.set_result(result)
         if self._broken and self._on_broken is not None:
             self._on_broken()
+
+
+def _chained(*given: Value) -> Value:
+    """What PostgreSQL has from `0009_chain`: no head follows from none."""
+    head, seq, said = given
+    return None if head is None else chained(str(head), int(str(seq)), str(said))
 
 
 def _connect(path: Path) -> apsw.Connection:

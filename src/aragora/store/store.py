@@ -17,15 +17,14 @@ from aragora.debate.events import (
     PersonSuggested,
     PersonVoted,
     RoundCompleted,
-    data_of,
     key_of,
-    type_of,
 )
 from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
 from aragora.debate.ranking import START, Change, Match, changes, matches
 from aragora.debate.strength import Results
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
+from aragora.store.chain import written
 from aragora.store.hooks import deliver
 from aragora.store.leases import TAKEN
 from aragora.store.listing import counted, listed
@@ -63,9 +62,6 @@ WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
-INSERT_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at) VALUES (:id, :seq, :key, :type, :data, :at)
-"""
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
 VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
@@ -84,7 +80,7 @@ SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at =
 CLAIM = """
 UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0 AND (:runner = '' OR runner = :runner)
-RETURNING epoch, brief, started_at
+RETURNING epoch, brief, started_at, left_epoch
 """
 ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
 WHY_NOT = (
@@ -140,6 +136,11 @@ class Store:
         """How many database connections are open."""
         return self._db.connections
 
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every write of anybody; None where that cannot be told at once."""
+        return self._db.state
+
     async def migrate(self, now: str) -> list[str]:
         """Bring the schema up to date; return the names of the steps taken."""
         return await self._db.migrate(migrations(self._db.dialect), now)
@@ -173,7 +174,7 @@ class Store:
         text = Statement(ADD_TEXT, {"kind": "debate", "text_id": debate_id, "body": brief.topic})
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
-            work.append(_insert_event(debate_id, DebateStarted(brief=brief), at))
+            work.append(written(debate_id, DebateStarted(brief=brief), at))
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -181,7 +182,7 @@ class Store:
         key = key_of(event)
         guard = Statement(NEXT_SEQ, {"id": debate_id, "key": key, "epoch": epoch})
         followed = await self._projections(debate_id, event, at)
-        rows = await self._db.write([guard, _insert_event(debate_id, event, at), *followed])
+        rows = await self._db.write([guard, written(debate_id, event, at), *followed])
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         return Appended(await self._recorded(debate_id, key, epoch), fresh=False)
@@ -238,7 +239,7 @@ class Store:
 
     async def vote(self, debate_id: str, vote: PersonVoted, *, at: str) -> Appended:
         """Count a person's vote once. A changed mind replaces the vote and is a new event; the same vote again is not."""
-        rows = await self._db.write(casting(debate_id, vote, _event_values(debate_id, vote, at), at))
+        rows = await self._db.write(casting(debate_id, vote, at))
         if rows:
             return Appended(_int(rows[0][0]), fresh=True)
         record = await self.debate(debate_id)
@@ -252,9 +253,17 @@ class Store:
     async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
         rows = await self._claimed(debate_id, at, runner)
-        epoch, brief, started_at = rows
+        epoch, brief, started_at, left_epoch = rows
         recorded = {key_of(message): message for message in await self.told(debate_id)}
-        return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
+        whole = _int(left_epoch) == _int(epoch) - 1
+        return Claim(
+            debate_id=debate_id,
+            brief=_brief(brief),
+            epoch=_int(epoch),
+            started_at=str(started_at),
+            whole=whole,
+            recorded=recorded,
+        )
 
     async def told(self, debate_id: str) -> list[Message]:
         """Every message of the log, ballots and abstentions too, in order."""
@@ -363,14 +372,6 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
-
-def _insert_event(debate_id: str, event: Event, at: str) -> Statement:
-    return Statement(INSERT_EVENT, _event_values(debate_id, event, at))
-
-
-def _event_values(debate_id: str, event: Event, at: str) -> Params:
-    return {"id": debate_id, "key": key_of(event), "type": type_of(event), "data": _json(data_of(event)), "at": at}
 
 
 def _rate(change: Change, at: str) -> Statement:

@@ -1,7 +1,8 @@
 """Votes of people: each counted once, with the count beside it. May import `debate` and its siblings."""
 
 from aragora.debate.events import PersonVoted
-from aragora.store import Database, Params, Statement, Value
+from aragora.store import Database, Statement, Value
+from aragora.store.chain import written
 
 NEXT_SEQ_OF_VOTE = """
 UPDATE debates SET last_seq = last_seq + 1
@@ -10,10 +11,6 @@ WHERE id = :id AND ended_at IS NULL AND last_seq > 0
     SELECT 1 FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0
       AND choice = :choice AND reason = :reason AND COALESCE(confidence, -1) = COALESCE(:confidence, -1))
 RETURNING last_seq AS seq
-"""
-INSERT_VOTE_EVENT = """
-INSERT INTO events (debate_id, seq, key, type, data, created_at)
-VALUES (:id, :seq, :key || '/' || CAST(:seq AS TEXT), :type, :data, :at)
 """
 UNCHOOSE = """
 UPDATE choices SET n = n - 1 WHERE debate_id = :id
@@ -34,8 +31,8 @@ PEOPLE = "SELECT choice, n FROM choices WHERE debate_id = :id AND n > 0 ORDER BY
 MINE = "SELECT seq FROM votes WHERE debate_id = :id AND kind = 'person' AND voter = :voter AND round = 0"
 
 
-def casting(debate_id: str, vote: PersonVoted, event: Params, at: str) -> list[Statement]:
-    """What records a person's vote, whose event has these values; no row comes back for the same vote again.
+def casting(debate_id: str, vote: PersonVoted, at: str) -> list[Statement]:
+    """What records a person's vote; no row comes back for the same vote again.
 
     A changed mind replaces the vote and is a new event.
     """
@@ -48,7 +45,7 @@ def casting(debate_id: str, vote: PersonVoted, event: Params, at: str) -> list[S
     }
     return [
         Statement(NEXT_SEQ_OF_VOTE, values),
-        Statement(INSERT_VOTE_EVENT, event),
+        written(debate_id, vote, at, again=True),
         Statement(UNCHOOSE, values),
         Statement(CHOOSE, values),
         Statement(UPSERT_VOTE, {**values, "kind": "person", "round": 0, "at": at}),
