@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
+
 from api_floor import floor_server, raw_inserts
 from api_sockets import connects, messages
 from measure import Row, Section, Served, alone, folder, served, table, wrk
@@ -35,6 +36,8 @@ SEEDS = {
     "WS message": (3156, 18.9),
 }
 CREATE = json.dumps({"topic": "Test debate", "agents": ["demo", "demo"], "rounds": 2, "start": False})
+
+
 def reads(server: Served, debate_id: str, seconds: int, passes: int) -> Iterator[tuple[str, Row, Row]]:
     """Each reading row, and the same bytes from the bare protocol."""
     paths = {
@@ -88,9 +91,9 @@ def section(long: bool) -> Section:  # noqa: FBT001
             for name, row, floor in measured:
                 rows[name] = (row, floor)
     lines = [
-        f"{CONNECTIONS} connections, {seconds} s a pass, one worker; server, floor and loader share the machine. The floor of a read is",
-        "a bare httptools protocol on uvloop that answers the same bytes, that of a write a raw insert through the same group-committing",
-        "SQLite port; they take turns with the server. The specification measured on 4 cores.",
+        f"{CONNECTIONS} connections, {seconds} s a pass, one worker; server, floor and loader share the machine. The floor of a",
+        "read is a bare httptools protocol on uvloop that answers the same bytes, that of a write a raw insert through the same",
+        "group-committing SQLite port; they take turns with the server. The specification measured on 4 cores.",
         "",
         *rows_of(rows),
     ]
@@ -98,7 +101,8 @@ def section(long: bool) -> Section:  # noqa: FBT001
         (name, {"here": row["rps"], "floor": floor.get("rps", 0.0), "specification": float(SEEDS[name][0])})
         for name, (row, floor) in rows.items()
     ]
-    return Section("api", "The API table", lines, {name: {"here": row, "floor": floor} for name, (row, floor) in rows.items()}, bars, "a second")
+    raw = {name: {"here": row, "floor": floor} for name, (row, floor) in rows.items()}
+    return Section("api", "The API table", lines, raw, bars, "a second")
 
 
 def rows_of(rows: dict[str, tuple[Row, Row]]) -> list[str]:

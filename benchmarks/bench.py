@@ -2,8 +2,8 @@
 
     python benchmarks/bench.py [--long] [--only NAME,NAME] [--report]
 
-The short form takes less than a minute and shows that everything runs; its figures are rough. `--long` takes its time: about half an
-hour. Each section is kept as results/NAME.json; the report, results/bench.md with bench.svg, is made of what is kept, so that
+The short form takes less than a minute and shows that everything runs; its figures are rough. `--long` takes its time: about half
+an hour. Each section is kept as results/NAME.json; the report, results/bench.md with bench.svg, is made of what is kept, so that
 sections can be measured one at a time with `--only`. `--report` only writes it again.
 """
 
@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import api
 import chart
@@ -27,12 +28,12 @@ SECTIONS: dict[str, Callable[[bool], Section]] = {
 }
 
 
-def measured(name: str, *, long: bool) -> Section:
+def measured(name: str, results: Path, *, long: bool) -> Section:
     """Measure a section and keep it."""
     began, where = time.perf_counter(), machine()
     found = SECTIONS[name](long)
     found.machine, found.seconds = where, round(time.perf_counter() - began, 1)
-    found.save()
+    found.save(results)
     print(f"{name}: {found.seconds:.0f} s", flush=True)
     return found
 
@@ -52,16 +53,19 @@ def main() -> None:
     options.add_argument("--long", action="store_true", help="take the time that figures need")
     options.add_argument("--only", default=",".join(SECTIONS), help="some sections, with commas between them")
     options.add_argument("--report", action="store_true", help="measure nothing; write the report of what is kept")
+    options.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to")
     asked = options.parse_args()
     names = asked.only.split(",")
     if strangers := set(names) - set(SECTIONS):
         sys.exit(f"there is no section {', '.join(sorted(strangers))}; there are {', '.join(SECTIONS)}")
     for name in () if asked.report else names:
-        measured(name, long=asked.long)
-    kept = [found for found in map(stored, SECTIONS) if found is not None]
-    (RESULTS / "bench.md").write_text(page(kept), "utf-8")
-    (RESULTS / "bench.svg").write_text(chart.report([(f.title, f.unit, f.bars) for f in kept], "What was measured"), "utf-8")
-    print(f"the report is in {RESULTS / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")
+        measured(name, asked.results, long=asked.long)
+    kept = [found for name in SECTIONS if (found := stored(name, asked.results)) is not None]
+    (asked.results / "bench.md").write_text(page(kept), "utf-8")
+    (asked.results / "bench.svg").write_text(
+        chart.report([(f.title, f.unit, f.bars) for f in kept], "What was measured"), "utf-8"
+    )
+    print(f"the report is in {asked.results / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")
 
 
 if __name__ == "__main__":

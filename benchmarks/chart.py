@@ -13,8 +13,13 @@ Groups = Sequence[tuple[str, dict[str, float]]]
 
 def text(x: float, y: float, said: str, *, size: int = 12, anchor: str = "start", ink: str = INK, bold: bool = False) -> str:
     """One line of text."""
-    weight = " font-weight='600'" if bold else ""
-    return f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' text-anchor='{anchor}' fill='{ink}' {FONT}{weight}>{escape(said)}</text>"
+    look = f"font-size='{size}' text-anchor='{anchor}' fill='{ink}' {FONT}" + " font-weight='600'" * bold
+    return f"<text x='{x:.1f}' y='{y:.1f}' {look}>{escape(said)}</text>"
+
+
+def box(x: float, y: float, width: float, height: float, ink: str) -> str:
+    """A filled box."""
+    return f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' fill='{ink}'/>"
 
 
 def page(width: float, height: float, parts: Sequence[str], title: str) -> str:
@@ -22,6 +27,14 @@ def page(width: float, height: float, parts: Sequence[str], title: str) -> str:
     head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.0f} {height:.0f}' width='{width:.0f}' role='img'>"
     back = f"<rect width='{width:.0f}' height='{height:.0f}' fill='{PAPER}'/>"
     return "\n".join([head, f"<title>{escape(title)}</title>", back, *parts, "</svg>", ""])
+
+
+def short(value: float) -> str:
+    """A figure in as few characters as say something."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
 
 
 def bars(title: str, unit: str, groups: Groups, top: float) -> tuple[list[str], float]:
@@ -34,14 +47,19 @@ def bars(title: str, unit: str, groups: Groups, top: float) -> tuple[list[str], 
     parts = [text(16, top + 20, f"{title}, {unit}", size=14, bold=True)]
     for place, name in enumerate(names):
         x = LABEL + place * 215
-        parts += [f"<rect x='{x}' y='{top + 27:.0f}' width='10' height='10' fill='{INKS[place]}'/>", text(x + 15, top + 36, name, size=11)]
+        parts += [
+            f"<rect x='{x}' y='{top + 27:.0f}' width='10' height='10' fill='{INKS[place]}'/>",
+            text(x + 15, top + 36, name, size=11),
+        ]
     y = top + HEAD
     for label, values in groups:
         parts.append(text(LABEL - 8, y + BAR * len(values) / 2 + 4, label, anchor="end"))
         for name, value in values.items():
-            wide = room * math.log10(max(value, low) / low) / math.log10(high / low) if value > 0 else 0
-            parts.append(f"<rect x='{LABEL}' y='{y:.1f}' width='{max(wide, 1):.1f}' height='{BAR - 2}' fill='{INKS[names.index(name)]}'/>")
-            parts.append(text(LABEL + max(wide, 1) + 5, y + BAR - 3, f"{value:,.0f}" if value >= 10 else f"{value:.2g}", size=10))  # noqa: PLR2004
+            wide = max(1.0, room * math.log10(max(value, low) / low) / math.log10(high / low)) if value > 0 else 1.0
+            parts += [
+                box(LABEL, y, wide, BAR - 2, INKS[names.index(name)]),
+                text(LABEL + wide + 5, y + BAR - 3, short(value), size=10),
+            ]
             y += BAR
         y += GAP
     return parts, y

@@ -18,7 +18,7 @@ from measure import Section, Served, Used, alone, folder, many_files, metric, se
 CROWDS, LONG_CROWDS = (200,), (1000, 5000)
 STORM, LONG_STORM = 200, 2000
 PACED, BURST = 30, 100
-PACE_S = 0.1
+PACE_S = 0.05
 CASTERS = 20
 BEHIND = 50  # events that whoever comes back has missed
 PATIENCE_S = 120.0

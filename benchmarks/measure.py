@@ -44,15 +44,15 @@ class Section:
     machine: str = ""
     seconds: float = 0.0
 
-    def save(self) -> None:
-        """Keep it as results/NAME.json."""
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{self.name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
+    def save(self, results: Path = RESULTS) -> None:
+        """Keep it as NAME.json in a folder."""
+        results.mkdir(exist_ok=True)
+        (results / f"{self.name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
 
 
-def stored(name: str) -> Section | None:
+def stored(name: str, results: Path) -> Section | None:
     """A section as it was kept; None when it was not."""
-    path = RESULTS / f"{name}.json"
+    path = results / f"{name}.json"
     return Section(**json.loads(path.read_text("utf-8"))) if path.exists() else None
 
 
@@ -155,21 +155,31 @@ def many_files() -> None:
 
 LUA = """
 local asked = 0
+local body = %s
+local path = %s
 request = function()
   asked = asked + 1
-  local body = string.gsub(%s, "VOTER", tostring(math.random(1, 1000000000)) .. "-" .. asked)
-  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+  if body then
+    local told = string.gsub(body, "VOTER", tostring(math.random(1, 1000000000)) .. "-" .. asked)
+    return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, told)
+  end
+  local id = string.format("%%032x", math.random(1, %d))
+  return wrk.format("GET", (string.gsub(path, "ID", id)), {["X-Request-ID"] = "bench-" .. asked})
 end
 init = function() math.randomseed(os.time()) end
 """
 
 
-def wrk(url: str, seconds: float, body: str = "", *, connections: int = 100) -> Row:
-    """Requests a second, p50 and p99 in ms, and how many answers were no 2xx. `VOTER` in a body is another each time."""
+def wrk(url: str, seconds: float, body: str = "", *, connections: int = 100, ids: int = 0) -> Row:
+    """Requests a second, p50 and p99 in ms, and how many answers were no 2xx.
+
+    `VOTER` in a body is another each time; so is `ID` in a path, one of so many `ids`; such requests have an id of their own.
+    """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout=10s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        if body:
-            script.write(LUA % json.dumps(body))
+        if body or ids:
+            path = "/" + url.split("/", 3)[3]
+            script.write(LUA % (json.dumps(body) if body else "nil", json.dumps(path), max(ids, 1)))
             script.flush()
             command += ["-s", script.name]
         told = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout

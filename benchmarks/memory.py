@@ -11,8 +11,8 @@ import time
 import watchers
 from measure import Section, Served, alone, folder, many_files, rss_kb, served, table
 
-STARTS, SETTLE_S = 3, 1.0
-DEBATES, LONG_DEBATES = 200, 1000
+STARTS, LONG_STARTS, SETTLE_S = 1, 5, 0.5
+DEBATES, LONG_DEBATES = 100, 1000
 SOCKETS, LONG_SOCKETS = 500, 2000
 FEW, MANY = 2, 6  # seats
 PARKED_S = 60  # how long a turn takes, so that debates stand still while they are weighed
@@ -20,10 +20,10 @@ PARKED_S = 60  # how long a turn takes, so that debates stand still while they a
 SEED_BASE_MB, SEED_DEBATE_MB, SEED_SEAT_MB, SEED_SOCKETS_MB = 120, 50, 30, 1
 
 
-def starting() -> dict[str, float]:
+def starting(times: int) -> dict[str, float]:
     """Start to the first 200, idle memory, and what importing the application takes; the best of a few."""
     starts, idle = [], []
-    for _ in range(STARTS):
+    for _ in range(times):
         with folder() as place:
             began = time.perf_counter()
             with served(place) as server:
@@ -32,7 +32,7 @@ def starting() -> dict[str, float]:
                 time.sleep(SETTLE_S)
                 idle.append(rss_kb(server) / 1024)
     code = "import time; t = time.perf_counter(); import aragora.app; print(time.perf_counter() - t)"
-    imports = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(STARTS)]
+    imports = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(times)]
     return {"start_s": min(starts), "idle_mb": max(idle), "import_s": min(imports)}
 
 
@@ -82,7 +82,11 @@ def sockets(count: int) -> dict[str, float]:
 
 def section(long: bool) -> Section:  # noqa: FBT001
     """All of it."""
-    found = {**starting(), **debates(LONG_DEBATES if long else DEBATES), **sockets(LONG_SOCKETS if long else SOCKETS)}
+    found = {
+        **starting(LONG_STARTS if long else STARTS),
+        **debates(LONG_DEBATES if long else DEBATES),
+        **sockets(LONG_SOCKETS if long else SOCKETS),
+    }
     lines = table(
         ["what", "here", "specification", "aim"],
         [

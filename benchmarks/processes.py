@@ -1,8 +1,8 @@
 """What several processes on PostgreSQL and Redis cost beside one on SQLite: turns, waits, and what a watcher weighs.
 
-    PYTHONPATH=src:tests python benchmarks/processes.py
+    python benchmarks/processes.py [--long]
 
-Prints a table. The servers, their database and this program share the machine.
+The servers, their database and this program share the machine.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import aiohttp
 
-from measure import Row, Section, Served, alone, cpu_s, folder, rss_kb, served, table, within, wrk
-
 import servers
+from measure import Row, Section, Served, alone, cpu_s, folder, rss_kb, served, table, within, wrk
 
 DEBATES, LIVE, WATCHERS, PRODUCERS = 400, 20, 1000, 50
 BODY = {"topic": "What does a fleet cost?", "agents": ["demo", "demo:sceptic", "demo"], "rounds": 2, "rule": "unanimous"}
 CREATE = json.dumps({"topic": "Test debate", "agents": ["demo", "demo"], "rounds": 2, "start": False})
 SHORT_S, LONG_S = 1, 5
+ENDPOINTS, LONG_ENDPOINTS = ("create",), ("list", "get", "create")
 
 
 @dataclass
@@ -137,37 +137,35 @@ async def watching(setup: Setup) -> dict[str, float]:
     return {"kB a watcher": each_kb, "us a delivery": 1e6 * used_s / delivered}
 
 
-def requests(server: Served, seconds: int) -> dict[str, Row]:
+def requests(server: Served, seconds: int, names: Sequence[str]) -> dict[str, Row]:
     """The rows that need the database, at 100 connections."""
     root = f"http://127.0.0.1:{server.api_port}/api/debates"
     ids = [server.ask("/api/debates", json.loads(CREATE)).json["id"] for _ in range(20)]
-    return {
-        "list": wrk(f"{root}?limit=20", seconds),
-        "get": wrk(f"{root}/{ids[0]}", seconds),
-        "create": wrk(root, seconds, CREATE),
-    }
+    asked = {"list": (f"{root}?limit=20", ""), "get": (f"{root}/{ids[0]}", ""), "create": (root, CREATE)}
+    return {name: wrk(asked[name][0], seconds, asked[name][1]) for name in names}
 
 
-def side_by_side(place: Path, seconds: int) -> dict[str, dict[str, Row]]:
+def side_by_side(place: Path, seconds: int, names: Sequence[str]) -> dict[str, dict[str, Row]]:
     """SQLite with its one worker, PostgreSQL with one and with two."""
     found = {}
     with served(place / "sqlite", demo_delay_s=60, max_queued_debates=1_000_000) as server:
-        found["SQLite, 1 worker"] = requests(server, seconds)
+        found["SQLite, 1 worker"] = requests(server, seconds, names)
     with servers.postgres() as database:
         url = f"postgresql://postgres@127.0.0.1:{database.port}/{servers.DATABASE}"
         for workers in (1, 2):
             flags = {"workers": workers, "database_url": url, "demo_delay_s": 60, "max_queued_debates": 1_000_000}
             with served(place / f"postgres-{workers}", **flags) as server:
-                found[f"PostgreSQL, {workers} worker{'s' * (workers > 1)}"] = requests(server, seconds)
-                server.stop()
+                found[f"PostgreSQL, {workers} worker{'s' * (workers > 1)}"] = requests(server, seconds, names)
+                server.kill()
     return found
 
 
 def section(long: bool) -> Section:  # noqa: FBT001
     """Both, side by side; the short form leaves out the fleet."""
     found: dict[str, dict[str, float]] = {}
+    names = LONG_ENDPOINTS if long else ENDPOINTS
     with folder() as place:
-        rates = side_by_side(place, LONG_S if long else SHORT_S)
+        rates = side_by_side(place, LONG_S if long else SHORT_S, names)
         for name, setup in (("embedded", embedded), ("fleet", fleet)) if long else ():
             with setup(place / name / "quick", 0.0) as quick:
                 found[name] = asyncio.run(throughput(quick))
@@ -177,12 +175,12 @@ def section(long: bool) -> Section:  # noqa: FBT001
     lines = ["Requests a second, p99 in ms in brackets, at 100 connections; the database shares the two cores.", ""]
     lines += table(
         ["row", *rates],
-        [[name, *(_rate(rates[setup][name]) for setup in rates)] for name in ("list", "get", "create")],
+        [[name, *(_rate(rates[setup][name]) for setup in rates)] for name in names],
     )
     if found:
-        lines += ["", "One process on SQLite beside three (API, WebSocket, worker) on PostgreSQL through PgBouncer, with Redis.", ""]
+        lines += ["", "One process on SQLite beside three (API, WebSocket, worker) on PostgreSQL, PgBouncer and Redis.", ""]
         lines += table(["", *found], [[figure, *(found[name][figure] for name in found)] for figure in found["embedded"]])
-    bars = [(name, {setup: rates[setup][name]["rps"] for setup in rates}) for name in ("list", "get", "create")]
+    bars = [(name, {setup: rates[setup][name]["rps"] for setup in rates}) for name in names]
     return Section("processes", "SQLite and PostgreSQL, one worker and two", lines, {"rates": rates, **found}, bars, "a second")
 
 

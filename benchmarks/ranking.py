@@ -10,10 +10,9 @@ from math import exp
 from random import Random
 from time import perf_counter
 
-from measure import Section, table
-
 from aragora.debate.ranking import Match
 from aragora.debate.strength import Results, fit, leaderboard, starting
+from measure import Section, table
 
 
 def simulate(count: int, agents: int, seed: int = 1) -> list[Match]:
