@@ -39,6 +39,8 @@ SHELLS = {"/": "Aragora", "/debates": "Debates · Aragora", "/leaderboard": "Lea
 # Pages that are there when the API has what they show.
 GATED = {"/memory": ("/api/memory/tiers", "Memory · Aragora"), "/account": ("/api/auth/login", "Account · Aragora")}
 GONE, NOWHERE = "No such debate · Aragora", "No such page · Aragora"
+# Whatever the method: what is not there is not there.
+ELSE = "/{anything:path}"
 # Below these addresses nobody looks for a page.
 PROGRAMS = ("/api/", "/v1/", "/mcp", "/static/")
 
@@ -141,9 +143,8 @@ def routes(parts: Parts, endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
     table: dict[str, Serve] = dict.fromkeys(pages.titles, pages.shell)
     table |= {"/d/{id}": pages.debate, "/static/{digest}/{path:path}": pages.file}
     table["/debates/{id}"] = pages.moved
-    found: list[BaseRoute] = [Route(path, _Page(path, serve), methods=["GET"]) for path, serve in table.items()]
-    # Whatever the method: what is not there is not there.
-    return [*found, Route("/{anything:path}", _Page(UNROUTED, pages.nowhere))]
+    found = [Route(path, _Page(path, serve), methods=["GET"]) for path, serve in table.items()]
+    return [*found, Route(ELSE, _Page(UNROUTED, pages.nowhere))]
 
 
 def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:
