@@ -12,7 +12,6 @@ from aragora.api.answers import JSON, DebateRow, ListOf, created_of, listing, re
 from aragora.api.bodies import Check, CreateDebate, brief_of, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
-from aragora.debate.events import DebateStarted
 from aragora.debate.model import Brief, Phase
 from aragora.errors import AragoraError, Conflict, Invalid
 from aragora.store.records import Batch, Filing, Record
@@ -144,14 +143,9 @@ def _kept(brief: Brief) -> dict[str, object]:
 
 
 async def _branched(parts: Parts, brief: Brief, record: Record, at_round: int, filing: Filing) -> Response:
-    """A new log that begins with the old one's turns up to a round. If this is cut off, the missing turns are asked anew."""
-    debate_id = await parts.engine.create(brief, start=False, filing=filing)
-    await parts.store.append(debate_id, DebateStarted(brief=brief), at=parts.now())
-    for message in await parts.store.told(record.id):
-        if message.round <= at_round:
-            await parts.store.append(debate_id, message, at=parts.now())
-    await parts.engine.resume(debate_id)
-    return await _answer(parts, debate_id)
+    """A new log that begins with the old one's turns up to a round."""
+    told = [message for message in await parts.store.told(record.id) if message.round <= at_round]
+    return await _answer(parts, await parts.engine.create(brief, filing=filing, told=told))
 
 
 async def follow_up(parts: Parts, request: Request) -> Response:
