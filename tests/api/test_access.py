@@ -100,7 +100,7 @@ def path_of(endpoint: Endpoint, owner: Person, debate_id: str) -> str:
         "key_id": lambda: str(owner.key().user["id"]),
         "token": lambda: "nonsense",
         "slug": lambda: str(owner.ask(f"/api/debates/{debate_id}").json["slug"]),
-        "match_id": lambda: f"{owner.held(CANARY, agents=['demo', 'demo:sceptic'])}-0",
+        "match_id": lambda: f"{owner.held(CANARY, agents=['demo:optimist', 'demo:sceptic'], rounds=2)}-0",
         "batch_id": lambda: str(owner.ask("/api/debates/batch", BODIES["/debates/batch"]).json["batch_id"]),
         "memory_id": lambda: str(owner.ask("/api/memory/store", {"content": CANARY}).json["id"]),
         "hook_id": lambda: str(owner.ask("/api/webhooks", {"url": "https://example.com/mine"}).json["id"]),
