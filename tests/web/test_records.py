@@ -48,7 +48,11 @@ def test_receipt_is_checked_in_the_browser(browser: "Browser", server: Served, f
 def test_browser_writes_numbers_and_letters_as_the_server_does(browser: "Browser", server: Served) -> None:
     """What is hashed is the same text in both, down to exponents, zeros, signs and letters beyond the first plane."""
     numbers = [1.0, -0.25, 1e-7, 5e-05, 0.00012, 12345678901234567.0, 123.456, 1e22, 1e15, 0.1 + 0.2, 100000.0, 7, -3, 2**53 + 1]
-    letters = {"\U0001f600": '\u05e9\u007f\u2028\t"\\', "\uffee": ["z", None, True, {"b": {}, "a": []}], "A": "\x01/"}
+    letters: dict[str, object] = {
+        "\U0001f600": '\u05e9\u007f\u2028\t"\\',
+        "\uffee": ["z", None, True, {"b": {}, "a": []}],
+        "A": "\x01/",
+    }
     entries = [Entry(seq=1, type="debate_start", timestamp="2026-01-01T00:00:00Z", data={"numbers": numbers, **letters})]
     with a_page(browser, server) as watched:
         found = watched.go("/").evaluate(ADDED, msgspec.json.encode(receipt_of("some debate", entries)).decode())

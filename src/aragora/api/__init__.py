@@ -51,6 +51,8 @@ class Parts:
 
 
 Handler = Callable[[Parts, Request], Awaitable[Response]]
+# Makes an answer anew from the id of what was made when it was first asked for.
+Remake = Callable[[Parts, Request, str], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Endpoint:
     handler: Handler
     summary: str
     answer: type | str  # a type for JSON, else the media type
+    other: type | None = None  # another shape that JSON may have
     status: int = 200
     body: type | None = None
     body_needed: bool = True
@@ -87,4 +90,5 @@ class Endpoint:
     keeps: bool = True  # whether answers may be stored to be replayed; those with secrets in them may not
     lasts: bool = False  # whether the answer follows from the question and the database alone
     again: bool = False  # whether doing it again changes nothing
+    remake: Remake | None = None  # for a repeated request whose answer was lost, or cannot be kept
     heals: bool = False  # whether it starts what is paid for, so that an answer that found nobody is kept for the retry

@@ -90,14 +90,14 @@ async def index(parts: Parts, request: Request) -> Response:
 
 
 async def show(parts: Parts, request: Request) -> Response:
-    """One debate as it stands. An ended one cannot change, so its encoded form is kept."""
+    """One debate as it stands. The encoded form of an ended one is kept, where nobody else can delete it or write on it."""
     debate_id = request.path_params["id"]
     kept = parts.cache.get(debate_id)
     if kept is not None:
         return Response(kept, media_type=JSON)
     record = await parts.store.debate(debate_id)
     answer = reply(debate_of(record))
-    if record.ended_at is not None:
+    if record.ended_at is not None and not parts.settings.on_postgres:
         parts.cache.put(debate_id, bytes(answer.body), ttl_s=parts.settings.cache_ttl_medium)
     return answer
 

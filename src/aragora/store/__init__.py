@@ -38,6 +38,11 @@ class Database(Protocol):
         ...
 
     @property
+    def lags(self) -> bool:
+        """Whether what is read with `late` may be behind."""
+        ...
+
+    @property
     def state(self) -> int | None:
         """A number that changes with every write of anybody; None where that cannot be told at once."""
         ...

@@ -65,6 +65,11 @@ class Sqlite:
         return 0 if self._closed else 2
 
     @property
+    def lags(self) -> bool:
+        """There is one copy."""
+        return False
+
+    @property
     def state(self) -> int | None:
         """A number that changes with every commit of any process, as of this turn of the loop; None when it cannot be read."""
         if self._state is None:

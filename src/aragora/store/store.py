@@ -62,6 +62,9 @@ WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
+# For several events in one transaction, of which the guard has the number of the first only.
+ONE_MORE = "UPDATE debates SET last_seq = last_seq + 1 WHERE id = :id"
+NEWEST_SEQ = "(SELECT last_seq FROM debates WHERE id = :id)"
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
 VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
@@ -153,8 +156,10 @@ class Store:
         """Raise StoreError when the database does not answer."""
         await self._db.read("SELECT 1", {})
 
-    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED) -> None:
-        """Store a debate; with `start`, its first event too, in the same transaction."""
+    async def create(
+        self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED, told: Sequence[Message] = ()
+    ) -> None:
+        """Store a debate; with `start`, its first event too, and what was `told` before, all in the same transaction."""
         values: Params = {
             "id": debate_id,
             "topic": brief.topic,
@@ -175,6 +180,9 @@ class Store:
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(written(debate_id, DebateStarted(brief=brief), at))
+        for message in told:
+            followed = [written(debate_id, message, at), *await self._projections(debate_id, message, at)]
+            work += [Statement(ONE_MORE, {"id": debate_id}), *(_numbered(each) for each in followed)]
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -354,7 +362,7 @@ class Store:
         query = (
             "SELECT agent, elo, wins, losses, draws, debates FROM ratings ORDER BY elo DESC, agent LIMIT :limit OFFSET :offset"
         )
-        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset})]
+        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset}, late=True)]
 
     async def results(self) -> Results:
         """Every stored match, counted by the database: what the ranking is fitted over, however many debates there were."""
@@ -372,6 +380,10 @@ class Store:
         """One agent's rating; empty when it has played no match."""
         query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
         return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
+
+
+def _numbered(statement: Statement) -> Statement:
+    return Statement(statement.sql.replace(":seq", NEWEST_SEQ), statement.params)
 
 
 def _rate(change: Change, at: str) -> Statement:
