@@ -12,6 +12,7 @@ from time import perf_counter
 
 from aragora.debate.ranking import Match
 from aragora.debate.strength import Results, fit, leaderboard, starting
+from measure import Section, table
 
 
 def simulate(count: int, agents: int, seed: int = 1) -> list[Match]:
@@ -61,6 +62,13 @@ def measure(count: int, agents: int) -> dict[str, float]:
         "steps_warm": again.steps,
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def section(long: bool) -> Section:  # noqa: FBT001
+    """Refitting the leaderboard."""
+    found = measure(1_000_000 if long else 20_000, 200)
+    lines = [*table(["what", "here"], [[name, value] for name, value in found.items()])]
+    return Section("ranking", "Refitting the leaderboard", lines, found)
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ class Shelf:
         """
         text = Statement(DELETE_TEXT, {"kind": DEBATE, "text_id": debate_id})
         # What refers to a debate has to go before it, and the guard comes first: so the guard only locks its row.
-        guard = Statement(LOCK, {"id": debate_id})
+        guard = Statement(LOCK, {"id": debate_id}, long=True)
         parts = [Statement(f"DELETE FROM {table} WHERE debate_id = :id", {"id": debate_id}) for table in PARTS]  # noqa: S608 - our own names
         return bool(
             await self._db.write(

@@ -48,6 +48,8 @@ from aragora.store.votes import UPSERT_VOTE, cast_before, casting, chosen
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
 ANY_EPOCH = 0
 UNFILED = Filing()
+# Of so many debates it is remembered who sits in them.
+SEATS_KEPT_MAX = 1024
 # What a person's suggestion has among the messages where those of seats have their phase.
 SUGGEST = "suggest"
 
@@ -128,6 +130,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Use an open database whose schema `migrate` has brought up to date."""
         self._db = database
+        self._seats: dict[str, Sequence[str]] = {}
 
     @property
     def database(self) -> Database:
@@ -301,6 +304,16 @@ class Store:
         if not found:
             raise NotFound("There is no such debate.")
         return _record(found[0])
+
+    async def seats(self, debate_id: str) -> Sequence[str]:
+        """The names of a debate's seats, which never change; raises NotFound. They are remembered, whatever becomes of it."""
+        known = self._seats.get(debate_id)
+        if known is None:
+            known = tuple(seat.name for seat in (await self.debate(debate_id)).brief.seats)
+            if len(self._seats) >= SEATS_KEPT_MAX:
+                self._seats.clear()
+            self._seats[debate_id] = known
+        return known
 
     async def exists(self, debate_id: str) -> bool:
         """Whether there is such a debate."""
