@@ -35,8 +35,9 @@ fix: $(DEV)  ## Mend what a program can mend.
 docs: $(DEV)  ## Write the generated pages.
 	$(BIN)/python docs/generate.py
 
-bench: $(DEV)  ## Measure the API beside its floors; ARGS=--long takes its time. Writes results/bench.md.
+bench: $(DEV)  ## Measure the API beside its floors, and the ranking; ARGS=--long takes its time. Writes results/bench.md.
 	$(BIN)/python benchmarks/api.py $(ARGS)
+	$(BIN)/python benchmarks/ranking.py
 
 soak: $(DEV)  ## Put a whole fleet through every fault, long and full; takes ten minutes and a machine of its own.
 	FLEET_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_fleet.py -s --timeout 3600 $(ARGS)

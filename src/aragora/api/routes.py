@@ -199,9 +199,9 @@ API: tuple[Endpoint, ...] = (
         method="GET",
         path="/leaderboard",
         handler=agents.leaderboard,
-        summary="Agents by rating.",
+        summary="Agents by strength.",
         answer=Leaderboard,
-        params=(LIMIT, OFFSET),
+        params=(LIMIT, OFFSET, agent_rows.JUDGED),
         errors=(400,),
     ),
     Endpoint(
