@@ -26,11 +26,12 @@ ALLOWED: dict[str, set[str]] = {
         *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
         *("objectives", "people", "providers", "ranking", "receipts", "store", "web", "webhooks"),
     },
-    "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "providers", "store"},
+    "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "pieces", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
     "client": {"api"},
     "webhooks": {"store"},
     "people": {"bus", "debate", "store"},
+    "pieces": {"bus", "debate"},
     "dispatch": {"bus", "store"},
     "workers": {"metrics"},
     "objectives": {"metrics"},

@@ -22,6 +22,7 @@ from aragora import __version__
 from aragora.api import Parts
 from aragora.api.bodies import CreateDebate, brief_of
 from aragora.api.cache import Cache
+from aragora.api.lasting import Lasting
 from aragora.api.routes import build
 from aragora.api.server import Server, server_for
 from aragora.auth import Mode
@@ -34,7 +35,7 @@ from aragora.dispatch import Dispatch, FleetDispatch
 from aragora.engine import Bounds, Engine
 from aragora.errors import ConfigError
 from aragora.feed import Feed
-from aragora.limits import Limits
+from aragora.limits import Limits, Proxies
 from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.objectives import Objectives
@@ -250,6 +251,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 objectives=Objectives(metrics, clock=monotonic),
                 limits=limits,
                 cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
+                lasting=Lasting(lambda: store.state, limits, Proxies(settings.trusted_networks), metrics),
                 new_seed=new_seed,
                 now=now,
                 started=monotonic(),
@@ -329,6 +331,7 @@ async def serve(
     async with open_parts(loaded) as parts:
         server = server_for(
             parts.metrics.traces.around(build(parts)),
+            lasting=parts.lasting,
             connections_max=settings.max_connections,
             timeout_s=settings.connection_timeout,
             ws_message_bytes_max=settings.ws_max_message_bytes,

@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-import msgspec
 import structlog
 
 from aragora.bus import WORK, Bus
@@ -21,13 +20,14 @@ from aragora.debate.consensus import cancelled, failed
 from aragora.debate.costs import accounted, spent_usd
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
 from aragora.debate.forms import BALLOTS, mend
-from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Phase, Status, Suggestion, Turn
+from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Status, Suggestion, Turn, held_by_person
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
 from aragora.dispatch import FULL_RETRY_AFTER_S, Dispatch, LocalDispatch, Look
 from aragora.errors import Conflict, Fenced, Invalid, NotFound, Overloaded, StoreError
 from aragora.metrics import Metrics
-from aragora.people import People, held_by_person
+from aragora.people import People
+from aragora.pieces import Pieces
 from aragora.providers import Budget, Completion, ProviderError, Request
 from aragora.providers.agents import Agents
 from aragora.store.parents import Parents
@@ -36,15 +36,12 @@ from aragora.store.store import UNFILED, Appended, Store
 
 log = structlog.get_logger(__name__)
 
-# Pieces of a text are sent to watchers at most this often; between, they are joined.
-PIECES_EVERY_S = 0.04
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
 DETAIL_CHARS_MAX = 500
 LATE_S = 1.0
 # For so long it is believed that a debate is still ours: less than a model takes to answer, so that whoever takes a debate over
 # has recorded nothing yet.
 FRESH_S = 0.25
-FIRST_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +161,11 @@ class Engine:
         """Store a debate and, unless told otherwise, start it; returns its id once it is on disk. `lap` is told of each step."""
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            if start and (parent := self.metrics.traces.here):
-                await self._parents.keep(debate_id, parent)
             lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
             if start:
+                if parent := self.metrics.traces.here:
+                    await self._parents.keep(debate_id, parent)
                 self._offer(debate_id)
         return debate_id
 
@@ -287,7 +284,11 @@ class Engine:
         run = _Run(self, claim)
         try:
             outcome = await run.play()
-        except (Fenced, HandOver, NotFound, StoreError, Overloaded):
+        except HandOver:
+            with contextlib.suppress(StoreError, Overloaded):
+                await self.people.leave(debate_id, claim.epoch)
+            raise
+        except (Fenced, NotFound, StoreError, Overloaded):
             raise
         except Exception:  # a fault of ours must end this debate honestly, not leave it running for ever
             log.exception("debate broke", debate_id=debate_id)
@@ -310,7 +311,7 @@ class _Run:
         self._suggestions: tuple[Suggestion, ...] = ()
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
         # A runner before this one may have died with calls in flight, of which the log knows nothing.
-        self._unsure = claim.epoch > FIRST_EPOCH
+        self._unsure = not claim.whole
 
     async def play(self) -> Outcome:
         """Drive the script to its outcome."""
@@ -357,8 +358,8 @@ class _Run:
         """Charge the debate for the turns that were in flight when its last runner died: they may be paid for twice."""
         if missing and self._unsure:
             self._unsure = False
-            with contextlib.suppress(Invalid):
-                for turn in missing:
+            for turn in missing:
+                with contextlib.suppress(Invalid):  # nobody can be asked, so nobody was
                     self._budget.spent_usd += self._engine.agents.worst_usd(self._request(turn, 0)) or 0.0
 
     async def _may_ask(self) -> None:
@@ -433,7 +434,7 @@ class _Run:
         """The message of a turn. A ballot that cannot be read is asked for once more."""
         turn, ends = request.turn, monotonic() + request.timeout_s
         log.debug("asking", debate_id=self._id, turn=turn.key)
-        pieces = _Pieces(self._engine, self._id, turn) if self._engine.bus.followed(self._id) else None
+        pieces = Pieces(self._engine.bus, self._id, turn, now=self._engine.now) if self._engine.bus.followed(self._id) else None
         with self._engine.metrics.round_step("agent"):
             completion = await self._engine.agents.complete(request, pieces.add if pieces else None)
         message = self._message(turn, completion)
@@ -450,33 +451,6 @@ class _Run:
     def _message(self, turn: Turn, completion: Completion) -> Message:
         message = read(self._brief, turn, completion.text)
         return replace(message, usage=completion.usage, stand_in=completion.stand_in)
-
-
-class _Pieces:
-    """Sends a text to watchers while it is being written. Pieces are joined, not stored, and may be missed."""
-
-    def __init__(self, engine: Engine, debate_id: str, turn: Turn) -> None:
-        self._engine, self._id, self._turn = engine, debate_id, turn
-        self._joined: list[str] = []
-        self._sent = 0.0
-        self._send("agent_thinking", "")
-
-    def add(self, text: str) -> None:
-        """Take the next piece. Ballots and critiques are written as JSON, which is nothing to watch."""
-        if self._turn.phase not in (Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE):
-            return
-        self._joined.append(text)
-        now = monotonic()
-        if now - self._sent >= PIECES_EVERY_S:
-            self._send("agent_delta", "".join(self._joined))
-            self._joined.clear()
-            self._sent = now
-
-    def _send(self, name: str, text: str) -> None:
-        turn = self._turn
-        data = {"round": turn.round, "phase": turn.phase, "seat": turn.seat.name, "agent": turn.seat.name, "text": text}
-        frame = {"type": name, "debate_id": self._id, "timestamp": self._engine.now(), "data": data}
-        self._engine.bus.ring(self._id, msgspec.json.encode(frame).decode())
 
 
 def _abstain(turn: Turn, fault: Fault, detail: str) -> Message:

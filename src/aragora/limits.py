@@ -1,20 +1,19 @@
-"""How often a caller may ask: requests counted per minute by the `limits` library. Imports errors only.
+"""How often a caller may ask: requests counted over the last minute. Imports errors only.
 
-A limit of 0 is no limit. Counting is in memory, or in Redis for all processes together. While Redis is away each process counts
-for itself, but for attempts to log in, which are refused: guesses of a password must not become cheaper by being spread.
+A limit of 0 is no limit. Counting is in memory, or by the `limits` library in Redis for all processes together. While Redis is
+away each process counts for itself, but for attempts to log in, which are refused: guesses of a password must not become cheaper
+by being spread.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from time import monotonic, time
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter, RateLimiter
-from limits.storage import storage_from_string
 
 from aragora.errors import Overloaded, RateLimited
 
@@ -29,6 +28,8 @@ AWAY_S = 1.0
 RETRY_AFTER_S = 5.0
 # Whoever has one IPv6 address usually has all of its network.
 NETWORK_BITS = 64
+# Of so many callers it is remembered which address counts.
+ADDRESSES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +48,54 @@ class Allowance:
             why = f"More than {self.amount} such requests in a minute."
             raise RateLimited(why, retry_after_s=self.reset_s)
 
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What is left, as the drafts of the IETF say it, and as everybody did before them."""
+        kind, left = self.kind.encode(), str(self.left).encode()
+        return [
+            (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (kind, self.amount, WINDOW_S)),
+            (b"ratelimit", b'"%s";r=%s;t=%d' % (kind, left, self.reset_s)),
+            (b"x-ratelimit-limit", str(self.amount).encode()),
+            (b"x-ratelimit-remaining", left),
+            (b"x-ratelimit-reset", str(int(time()) + self.reset_s).encode()),
+        ]
+
 
 class Limits:
     """Counts requests by kind and caller."""
 
     def __init__(self, per_minute: Mapping[str, int], *, redis_url: str = "") -> None:
         """`per_minute` gives the bound of each kind, such as `{"default": 100}`; with `redis_url` processes count together."""
-        self._items: dict[str, RateLimitItem] = {
-            kind: RateLimitItemPerMinute(amount, namespace=kind) for kind, amount in per_minute.items() if amount
-        }
-        self._own = MovingWindowRateLimiter(MemoryStorage())
-        self._storage = _redis(redis_url) if redis_url and self._items else None
-        self._shared = MovingWindowRateLimiter(self._storage) if self._storage else None
+        self._amounts = {kind: amount for kind, amount in per_minute.items() if amount}
+        self._own = _Minute()
+        self._shared = _Shared(redis_url) if redis_url and self._amounts else None
         self._away_until = 0.0
 
     async def count(self, kind: str, caller: str) -> Allowance | None:
         """Count one request; what is left then, or None where nothing is counted."""
-        item = self._items.get(kind)
-        if item is None:
+        amount = self._amounts.get(kind)
+        if amount is None:
             return None
         if self._shared is None:
-            return await _hit(self._own, kind, item, caller)
+            return self._own.count(kind, amount, caller)
         if monotonic() >= self._away_until:
             try:
-                return await _hit(self._shared, kind, item, caller)
+                return await self._shared.count(kind, amount, caller)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are still answered
                 self._away_until = monotonic() + AWAY_S
                 log.warning("limits are counted by each process", error=type(error).__name__)
         if kind in CLOSED:
             raise Overloaded("Nobody can log in at the moment.", retry_after_s=RETRY_AFTER_S)
-        return await _hit(self._own, kind, item, caller)
+        return self._own.count(kind, amount, caller)
+
+    def counts_here(self, kind: str) -> bool:
+        """Whether requests of a kind are counted by this process alone, or not at all, so that `count_here` may be called."""
+        return self._shared is None or kind not in self._amounts
+
+    def count_here(self, kind: str, caller: str) -> Allowance | None:
+        """As `count`, where nobody else has to be asked."""
+        amount = self._amounts.get(kind)
+        return None if amount is None else self._own.count(kind, amount, caller)
 
     async def check(self, kind: str, caller: str) -> None:
         """Count one request; raises RateLimited with the seconds to wait when it is one too many."""
@@ -86,23 +105,59 @@ class Limits:
 
     async def close(self) -> None:
         """Let go of Redis."""
-        if self._storage is not None:
-            await self._storage.bridge.storage.aclose()  # type: ignore[attr-defined]  # redis-py behind it
+        if self._shared is not None:
+            await self._shared.close()
 
 
-async def _hit(limiter: RateLimiter, kind: str, item: RateLimitItem, caller: str) -> Allowance:
-    granted = await limiter.hit(item, caller)
-    window = await limiter.get_window_stats(item, caller)
-    reset_s = min(WINDOW_S, max(1, ceil(window.reset_time - time())))
-    return Allowance(kind, item.amount, max(0, window.remaining), reset_s, granted)
+class _Minute:
+    """When each caller asked during the last minute. Nothing is kept of a request that was refused, or of older ones."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], deque[float]] = {}
+        self._swept = monotonic()
+
+    def count(self, kind: str, amount: int, caller: str) -> Allowance:
+        now = monotonic()
+        if now - self._swept >= WINDOW_S:
+            self._sweep(now)
+        asked = self._asked.setdefault((kind, caller), deque())
+        while asked and asked[0] <= now - WINDOW_S:
+            asked.popleft()
+        granted = len(asked) < amount
+        if granted:
+            asked.append(now)
+        reset_s = min(WINDOW_S, max(1, ceil(asked[0] + WINDOW_S - now)))
+        return Allowance(kind, amount, amount - len(asked), reset_s, granted)
+
+    def _sweep(self, now: float) -> None:
+        """Forget who has not asked for a minute."""
+        self._swept = now
+        self._asked = {name: asked for name, asked in self._asked.items() if asked[-1] > now - WINDOW_S}
 
 
-def _redis(redis_url: str) -> RedisStorage:
-    """Counts in Redis, which need not be there yet."""
-    options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-    storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
-    assert isinstance(storage, RedisStorage)
-    return storage
+class _Shared:
+    """The same count for all processes, in Redis, which need not be there yet."""
+
+    def __init__(self, redis_url: str) -> None:
+        # Without Redis nothing of the library is needed, and importing it takes time.
+        from limits import RateLimitItemPerMinute  # noqa: PLC0415
+        from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
+        from limits.storage import storage_from_string  # noqa: PLC0415
+
+        options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        self._storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
+        self._limiter = MovingWindowRateLimiter(self._storage)
+        self._item = RateLimitItemPerMinute
+
+    async def count(self, kind: str, amount: int, caller: str) -> Allowance:
+        item = self._item(amount, namespace=kind)
+        granted = await self._limiter.hit(item, caller)
+        window = await self._limiter.get_window_stats(item, caller)
+        reset_s = min(WINDOW_S, max(1, ceil(window.reset_time - time())))
+        return Allowance(kind, amount, max(0, window.remaining), reset_s, granted)
+
+    async def close(self) -> None:
+        await self._storage.bridge.storage.aclose()  # type: ignore[union-attr]  # redis-py behind it
 
 
 class Proxies:
@@ -111,8 +166,9 @@ class Proxies:
     def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         """`trusted` are the networks that proxies ask from."""
         self._networks = trusted
+        self.caller = lru_cache(ADDRESSES_MAX)(self._caller)
 
-    def caller(self, peer: str, forwarded: str) -> str:
+    def _caller(self, peer: str, forwarded: str) -> str:
         """The address to count: the last one in `X-Forwarded-For` that no trusted proxy vouches for having sent itself."""
         hops = [part.strip() for part in forwarded.split(",") if part.strip()]
         address = peer

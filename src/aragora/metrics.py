@@ -118,7 +118,9 @@ class _Gauges(Collector):
             yield GaugeMetricFamily(name, GAUGES[name], value=read())
 
 
-class _Request(NamedTuple):
+class Answered(NamedTuple):
+    """The cells of one route and status."""
+
     answered: list[int]
     seconds: Spread
 
@@ -154,7 +156,7 @@ class Metrics:
             ("type",),
             REQUEST_BUCKETS_S,
         )
-        self._bound: dict[tuple[str, str, int], _Request] = {}
+        self._bound: dict[tuple[str, str, int], Answered] = {}
         self._reads: dict[str, Read] = {}
         self.others: Others | None = None  # asks the other processes of this server for their text
         self.watch("aragora_memory_bytes", memory_bytes)
@@ -184,15 +186,17 @@ class Metrics:
 
         Without `seconds` it is counted and not timed: a stream lasts as long as somebody watches, which is no latency.
         """
-        key = (method, endpoint, status)
-        bound = self._bound.get(key)
-        if bound is None:
-            bound = _Request(self.requests.cell(method, endpoint, str(status)), self.request_seconds.cell(method, endpoint))
-            if len(self._bound) < SERIES_MAX:
-                self._bound[key] = bound
+        bound = self._bound.get((method, endpoint, status)) or self.answered(method, endpoint, status)
         bound.answered[0] += 1
         if seconds is not None:
             bound.seconds.add(seconds)
+
+    def answered(self, method: str, endpoint: str, status: int) -> Answered:
+        """Where requests of a route are counted that are answered with this status."""
+        bound = Answered(self.requests.cell(method, endpoint, str(status)), self.request_seconds.cell(method, endpoint))
+        if len(self._bound) < SERIES_MAX:
+            self._bound[method, endpoint, status] = bound
+        return bound
 
     def laps(self, endpoint: str, began: float) -> "Laps":
         """A clock for the steps of one request that began at `began`."""

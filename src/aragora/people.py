@@ -17,8 +17,6 @@ from aragora.store.audience import Audience
 from aragora.store.records import Asked
 from aragora.store.store import Appended, Store
 
-# Seats of these agents are held by people: `person`, or `human:` and a name.
-PERSON, HUMAN = "person", "human:"
 SUGGESTIONS_MAX = 200  # of one debate
 SUGGESTIONS_SHOWN_MAX = 10  # to the agents, the newest
 OPEN_TURNS_MAX = 100
@@ -26,11 +24,6 @@ OPEN_TURNS_MAX = 100
 POLL_S = 1.0
 
 Record = Callable[[Event], Awaitable[None]]
-
-
-def held_by_person(agent: str) -> bool:
-    """Whether a seat of this agent waits for a person."""
-    return agent == PERSON or (agent.startswith(HUMAN) and agent != HUMAN)
 
 
 class People:
@@ -65,6 +58,10 @@ class People:
     async def rests(self, debate_id: str, epoch: int) -> bool:
         """Whether no turn may be asked; raises Fenced when another runner has the debate, as after a long sleep."""
         return await self._audience.status(debate_id, epoch) is Status.PAUSED
+
+    async def leave(self, debate_id: str, epoch: int) -> None:
+        """Note that a runner leaves a debate with no call in flight."""
+        await self._audience.leave(debate_id, epoch)
 
     async def open_turns(self, debate_id: str) -> Sequence[Asked]:
         """The turns that wait for a person."""

@@ -11,17 +11,20 @@ import hmac
 import secrets
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+import msgspec
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from aragora.errors import AragoraError, Invalid
-from aragora.store.hooks import DELIVERED, FAILED, TOLD, WAITING, Delivery, Hook, Hooks
+from aragora.store.hooks import BATCH_END, DELIVERED, FAILED, TOLD, WAITING, Delivery, Hook, Hooks
+from aragora.store.records import Reader
 from aragora.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -51,23 +54,35 @@ class Webhooks:
 
     async def add(self, url: str, events: tuple[str, ...], *, owner_id: str | None) -> Hook:
         """Tell `url` of events from now on; the secret that signs them is in the result and is not shown again."""
-        _checked(url)
-        if len(await self.hooks.all()) >= HOOKS_MAX:
-            raise Invalid(f"There are {HOOKS_MAX} webhooks already.")
-        secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-        hook = Hook(id=self._new_id(), url=url, secret=secret, events=events or TOLD, created_at=self._now())
+        checked(url)
+        if len(await self.hooks.all(Reader(owner_id or ""))) >= HOOKS_MAX:
+            raise Invalid(f"There are {HOOKS_MAX} webhooks of yours already.")
+        hook = self._hook(url, events or TOLD)
         await self.hooks.add(hook, owner_id)
         return hook
+
+    async def await_batch(self, url: str, batch_id: str, *, owner_id: str | None) -> Hook:
+        """Tell `url` once, when every debate of a batch has ended."""
+        checked(url)
+        hook = replace(self._hook(url, (BATCH_END,)), batch_id=batch_id)
+        await self.hooks.add(hook, owner_id)
+        return hook
+
+    def _hook(self, url: str, events: tuple[str, ...]) -> Hook:
+        secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        return Hook(id=self._new_id(), url=url, secret=secret, events=events, created_at=self._now())
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
         while True:
             with contextlib.suppress(AragoraError):  # the database is away: what is due stays due
-                while await self._round():
+                while await self.round():
                     pass
             await asyncio.sleep(POLL_S)
 
-    async def _round(self) -> int:
+    async def round(self) -> int:
+        """Try what is due now, at most AT_ONCE_MAX of it; how much that was."""
+        await self.hooks.end_batches(at=self._now(), limit=AT_ONCE_MAX)
         due = await self.hooks.due(at=self._now(), limit=AT_ONCE_MAX)
         async with asyncio.TaskGroup() as tasks:
             for delivery in due:
@@ -81,14 +96,22 @@ class Webhooks:
             if not await self.hooks.take(delivery, next_at=next_at):
                 return
             hook = await self.hooks.one(delivery.webhook_id)
-            found = await self._store.events(delivery.debate_id, after=delivery.seq - 1, limit=1)
-            delivered, answer = await self._attempt(hook, delivery, found[0].frame.encode()) if found else (False, "gone")
-            last = delivery.attempts + 1 >= len(WAITS_S) or not found
+            body = await self._body(hook, delivery)
+            delivered, answer = (False, "gone") if body is None else await self._attempt(hook, delivery, body)
+            last = delivery.attempts >= len(WAITS_S) or body is None
             state = DELIVERED if delivered else FAILED if last else WAITING
             await self.hooks.settle(delivery, state=state, answer=answer)
             log.info("webhook", delivery=delivery.id, state=state, answer=answer)
         except AragoraError as error:
             log.warning("webhook waits", delivery=delivery.id, error=error.message)
+
+    async def _body(self, hook: Hook, delivery: Delivery) -> bytes | None:
+        """What is sent: the event as the log has it, or the end of a batch; None where it was deleted."""
+        if hook.batch_id is not None:
+            data = {"batch_id": hook.batch_id, "debates": await self.hooks.batch(hook.batch_id)}
+            return msgspec.json.encode({"type": delivery.type, "timestamp": delivery.created_at, "data": data})
+        found = await self._store.events(delivery.debate_id, after=delivery.seq - 1, limit=1)
+        return found[0].frame.encode() if found else None
 
     async def _attempt(self, hook: Hook, delivery: Delivery, body: bytes) -> tuple[bool, str]:
         """Whether it was taken, and what came back, in a word."""
@@ -169,7 +192,7 @@ def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, sha256).digest()).decode()
 
 
-def _checked(url: str) -> None:
+def checked(url: str) -> None:
     """Raise Invalid unless this can be the URL of a webhook; where its name leads is looked at with each delivery."""
     try:
         parts = urlsplit(url)

@@ -196,3 +196,13 @@ def test_socket_messages(server: Served) -> None:
         assert "error" == json.loads(socket.recv(WAIT_S))["type"]
         socket.send('{"type":"ping"}')
         assert "pong" == json.loads(socket.recv(WAIT_S))["type"]
+
+
+def test_estimate_counts_what_models_cost(server: Served) -> None:
+    """A seat that a person holds makes no call and costs nothing; the others are as they would be."""
+    asked = {"topic": "What would it cost?", "agents": ["demo", "person"], "rounds": 1, "max_cost_usd": 0.01}
+    told = server.ask("/api/debates/estimate", asked).json
+    (agent, person) = told["seats"]
+    assert ("person", 0, 0.0, 0.0) == (person["agent"], person["calls"], person["usd"], person["usd_max"])
+    assert (agent["calls"], agent["tokens_in"], 0.0) == (told["calls"], told["tokens_in"], told["cost_usd_at_most"])
+    assert told["calls"] > 0

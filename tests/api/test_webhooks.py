@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from aragora.webhooks import public
-from builders import WAIT_S, Served, served
+from aragora import app
+from aragora.webhooks import Webhooks, public
+from builders import WAIT_S, Served, a_brief, in_loop, parts_at, served
 
 BODY = {"topic": "Tea?", "agents": ["demo", "demo"], "rounds": 1}
 
@@ -135,3 +137,46 @@ def test_private_address_is_refused(tmp_path: Path, receiver: str) -> None:
 def test_only_public_addresses_are_public(address: str, expected: bool) -> None:
     """Loopback, private, link-local, metadata and multicast addresses are not, in whatever form they come."""
     assert expected == public(address)
+
+
+def test_end_of_a_batch_is_told_once(tmp_path: Path, receiver: str) -> None:
+    """Whoever asked for a batch is told when its last debate has ended, over a restart too, and of nothing else."""
+    with served(tmp_path, webhook_targets="any", demo_delay_s=0.2) as server:
+        made = server.ask("/api/debates/batch", {"requests": [BODY, {**BODY, "seed": 2}], "callback_url": receiver}).json
+        refused = server.ask("/api/debates/batch", {"requests": [BODY], "callback_url": "ftp://example.com"})
+        assert (400, 1) == (refused.status, server.ask("/api/debates/batch").json["total"])
+        assert [] == server.ask("/api/webhooks").json["webhooks"]
+        server.kill()
+    with served(tmp_path, webhook_targets="any") as server:
+        deadline = time.monotonic() + WAIT_S
+        while not _Receiver.heard:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        server.ask("/api/debates", BODY)
+    ((headers, body),) = _Receiver.heard
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(made["webhook_secret"].removeprefix("whsec_"))
+    assert f"v1,{base64.b64encode(hmac.new(key, signed, sha256).digest()).decode()}" == headers["webhook-signature"]
+    told = json.loads(body)
+    assert ("batch_end", made["batch_id"]) == (told["type"], told["data"]["batch_id"])
+    assert {(debate_id, "completed") for debate_id in made["debate_ids"]} == {
+        (d["id"], d["status"]) for d in told["data"]["debates"]
+    }
+
+
+@in_loop
+async def test_delivery_is_tried_for_a_day(tmp_path: Path) -> None:
+    """After the last wait of a day it is tried once more; only then has it failed."""
+    hours, now = 0.0, [app.now()]
+    async with parts_at(tmp_path, run=False) as parts:
+        hooks = parts.webhooks.hooks
+        told = Webhooks(hooks=hooks, store=parts.store, now=lambda: now[0], new_id=app.new_id, private=False)
+        hook = await told.add("http://127.0.0.1:9/", ("debate_end",), owner_id=None)
+        debate_id = await parts.engine.create(a_brief())
+        await parts.engine.cancel(debate_id)
+        while (due := (await hooks.deliveries(hook.id, limit=1, offset=0))[0][0]).state == "waiting":
+            hours += (datetime.fromisoformat(due.next_at) - datetime.fromisoformat(now[0])).total_seconds() / 3600
+            now[0] = due.next_at
+            await told.round()
+    assert ("failed", 8) == (due.state, due.attempts)
+    assert hours > 24

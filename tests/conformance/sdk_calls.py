@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACES = ("debates", "agents", "leaderboard", "ranking", "auth", "memory", "health", "search", "batch", "matches", "history")
-# Those that another part of the product brings; the rows come with it.
-LATER: dict[str, str] = {}
+# Why what is not served is not.
+WHY = (
+    "This server sends no mail, so passwords are not reset by it, addresses not verified and nobody invited; whoever",
+    "runs it sets a password with `aragora users`. It knows no organizations, no second factors and no logins by",
+    "others. Agents have one rating and no domains, personas that vote, calibration or moods. Memory has three tiers",
+    "and the words that are in it, no vectors, snapshots or archive. There is no publishing, no red team, no graph of",
+    "arguments, and no intervention but suggestions, pause and cancel. What a debate ended in can be checked by its",
+    "receipt (`/api/debates/{id}/receipt`) and counted again (`/decisions`).",
+)
 PASSWORD = "correct horse battery"
 TOPIC = "Should the conformance test come first?"
 
@@ -127,6 +134,8 @@ CALLS: tuple[Call, ...] = (
         lambda a, w: a["timeline"][0]["type"] == "debate_start" and a["timeline"][-1]["type"] == "debate_end",
         _debate,
     ),
+    call("debates.get_package", lambda a, w: a["debate"]["id"] == w.debate and a["rounds"] != [], _debate),
+    call("debates.get_public_debate", lambda a, w: a["id"] == w.debate, _debate),
     call("debates.get_positions", _rows_of("positions"), _debate),
     call("debates.get_costs", lambda a, w: a["turns"] > 0 and a["total_cost_usd"] == 0, _debate),
     call("debates.get_metadata", _of_debate("slug"), _debate),
@@ -189,6 +198,7 @@ CALLS: tuple[Call, ...] = (
     call("agents.get_rankings", _rows_of("rankings")),
     call("agents.get_leaderboard", _rows_of("rankings")),
     call("agents.get_agent_leaderboard", _rows_of("rankings")),
+    call("agents.list_health", lambda a, w: a["agents"][0]["health"]["state"] == "closed"),
     call("agents.list_availability", _rows_of("agents")),
     call("leaderboard.get_rankings", _rows_of("rankings"), limit=5, offset=0, min_debates=1),
     call("leaderboard.get_view", lambda a, w: a["rankings"] != [] and a["stats"]["total_agents"] >= 2),
@@ -231,10 +241,16 @@ CALLS: tuple[Call, ...] = (
     call("health.detailed", lambda a, w: a["status"] == "healthy" and a["figures"]["debates_total"] >= 1),
     call("health.database", lambda a, w: a["checks"]["database"] == "ok"),
     call("health.deep", lambda a, w: a["checks"] == {"database": "ok", "engine": "ok", "disk": "ok"}),
+    call("health.components", lambda a, w: a["components"]["database"] == "ok"),
+    call("health.startup", lambda a, w: a["status"] == "healthy"),
+    call("health.circuits", lambda a, w: a["status"] == "healthy" and a["providers"][0]["state"] == "closed"),
+    call("health.job_queue_status", lambda a, w: a["queued_max"] >= a["queued"]),
     call("health.slow_debates", _list_of("debates")),
     call("search.search", lambda a, w: w.debate in {each["id"] for each in a["results"]}, lambda w: "conformance", limit=100),
     call("search.search_debates", lambda a, w: a["total"] >= 1, lambda w: "conformance"),
     call("batch.submit_debates", lambda a, w: a["accepted"] == 1, lambda w: [{"task": TOPIC, "agents": ["demo"], "rounds": 1}]),
+    call("batch.submit", lambda a, w: a["accepted"] == 1, lambda w: [{"task": TOPIC, "agents": ["demo"], "rounds": 1}]),
+    call("batch.get_queue_status", lambda a, w: a["running_max"] >= a["running"]),
     call("batch.get_status", lambda a, w: a["batch_id"] == w.batch, lambda w: w.batch),
     call("batch.get_results", lambda a, w: a["debate_ids"] != [], lambda w: w.batch),
     call("batch.list", _rows_of("batches")),
@@ -246,6 +262,8 @@ CALLS: tuple[Call, ...] = (
     call("auth.register", lambda a, w: a["user"]["email"] == f"new-{w.email}", lambda w: (f"new-{w.email}", PASSWORD, "New")),
     call("auth.login", lambda a, w: a["user"]["email"] == w.email and a["tokens"]["token_type"] == "Bearer", _login),
     call("auth.refresh_token", lambda a, w: a["access_token"] == a["tokens"]["access_token"] != w.token, lambda w: w.refresh),
+    call("auth.get_profile", lambda a, w: a["user"]["email"] == w.email),
+    call("auth.get_active_sessions", _rows_of("sessions")),
     call("auth.get_current_user", lambda a, w: a["user"]["email"] == w.email and a["organization"] is None),
     call("auth.update_profile", lambda a, _: a["user"]["preferences"] == {"theme": "dark"}, preferences={"theme": "dark"}),
     call("auth.list_sessions", lambda a, w: w.session in {each["id"] for each in a["sessions"]} and a["total"] >= 3),
@@ -281,7 +299,6 @@ def page() -> str:
     """The reference page."""
     tried = {each.name for each in CALLS} | set(ELSEWHERE)
     every = [*methods()]
-    later = {name: LATER.get(name) or LATER.get(name.partition(".")[0]) for name in every if name not in tried}
     lines = [
         "# The public client, method by method",
         "",
@@ -291,22 +308,18 @@ def page() -> str:
         "and the one for asyncio, over HTTP against a real server, and its answer is looked at. A method that is not served",
         "answers 404 (`NotFoundError`). Its iterators, error classes and WebSocket have tests of their own in the same file.",
         "",
-        "| Namespace | Methods | Served | Expected later | Not served |",
-        "|---|---|---|---|---|",
+        "| Namespace | Methods | Served | Not served |",
+        "|---|---|---|---|",
     ]
     for namespace in NAMESPACES:
         mine = [name for name in every if name.startswith(f"{namespace}.")]
         served = [name for name in mine if name in tried]
-        waits = [name for name in mine if later.get(name)]
-        lines.append(f"| {namespace} | {len(mine)} | {len(served)} | {len(waits)} | {len(mine) - len(served) - len(waits)} |")
-    for title, names in (
-        ("Served", [name for name in every if name in tried]),
-        ("Expected later", [name for name in every if later.get(name)]),
-        ("Knowingly not served", [name for name in every if name in later and not later[name]]),
+        lines.append(f"| {namespace} | {len(mine)} | {len(served)} | {len(mine) - len(served)} |")
+    for title, why, names in (
+        ("Served", (), [name for name in every if name in tried]),
+        ("Knowingly not served", (*WHY, ""), [name for name in every if name not in tried]),
     ):
-        if not names:
-            continue
-        lines += ["", f"## {title}", ""]
+        lines += ["", f"## {title}", "", *why]
         for namespace in NAMESPACES:
             mine = [f"`{name.partition('.')[2]}`" for name in names if name.startswith(f"{namespace}.")]
             lines += [f"- **{namespace}**: {', '.join(mine)}"] if mine else []

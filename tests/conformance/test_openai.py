@@ -1,6 +1,7 @@
 """The real OpenAI client holds debates, streamed and whole."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -92,3 +93,38 @@ def test_who_leaves_ends_the_debate(server: Served, client: Any) -> None:
     stream.close()
     frames = server.ask(f"/api/debates/{debate_id}/events/stream").body.decode()
     assert '"outcome":"cancelled"' in frames
+
+
+def test_key_leads_back_to_the_debate(server: Served, client: Any) -> None:
+    """A stream that broke off, asked for again under its key, tells the same debate from its beginning; so does it whole."""
+    once = {"extra_headers": {"Idempotency-Key": "once"}}
+    asked: dict[str, Any] = {"model": "aragora/debate", "messages": ASKED, **once}
+    before = server.ask("/api/debates").json["total"]
+    stream = client.chat.completions.create(**asked, stream=True)
+    first = next(iter(stream))
+    stream.close()
+    chunks = [*client.chat.completions.create(**asked, stream=True)]
+    assert {first.id} == {chunk.id for chunk in chunks}
+    assert "stop" == chunks[-1].choices[0].finish_reason
+    told = "".join(chunk.choices[0].delta.reasoning_content or "" for chunk in chunks if _reasons(chunk))
+    assert "Outcome: cancelled" not in told
+    assert told.startswith("demo:")
+    assert chunks[0].id == next(iter(client.chat.completions.create(**asked, stream=True))).id
+    with pytest.raises(openai.UnprocessableEntityError):
+        client.chat.completions.create(**asked)  # another body under the same key
+    assert before + 1 == server.ask("/api/debates").json["total"]
+
+
+def _reasons(chunk: Any) -> bool:
+    return bool(chunk.choices) and hasattr(chunk.choices[0].delta, "reasoning_content")
+
+
+def test_whole_answer_is_waited_for_twice(server: Served, client: Any) -> None:
+    """Whoever asks again while the first answer is being made waits for the same debate."""
+    client = client.with_options(max_retries=2)
+    asked = {"model": "aragora/debate", "messages": ASKED, "extra_headers": {"Idempotency-Key": "twice"}}
+    before = server.ask("/api/debates").json["total"]
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: client.chat.completions.create(**asked), range(2))
+    assert (one.id, one.choices[0].message.content) == (two.id, two.choices[0].message.content)
+    assert before + 1 == server.ask("/api/debates").json["total"]

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api.cache import Cache
+from aragora.api.lasting import Lasting
 from aragora.auth import Access
 from aragora.auth.accounts import Accounts
 from aragora.config import Settings
@@ -47,12 +48,15 @@ class Parts:
     objectives: Objectives
     limits: Limits
     cache: Cache
+    lasting: Lasting
     new_seed: Callable[[], int]
     now: Callable[[], str]
     started: float  # monotonic seconds
 
 
 Handler = Callable[[Parts, Request], Awaitable[Response]]
+# Makes an answer anew from the id of what was made when it was first asked for.
+Remake = Callable[[Parts, Request, str], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ class Endpoint:
     handler: Handler
     summary: str
     answer: type | str  # a type for JSON, else the media type
+    other: type | None = None  # another shape that JSON may have
     status: int = 200
     body: type | None = None
     body_needed: bool = True
@@ -87,5 +92,7 @@ class Endpoint:
     access: Access = Access.CALLER
     scope: str = ""  # what a key needs; empty: `read` to GET, `write` for all else
     keeps: bool = True  # whether answers may be stored to be replayed; those with secrets in them may not
+    lasts: bool = False  # whether the answer follows from the question and the database alone
     again: bool = False  # whether doing it again changes nothing
+    remake: Remake | None = None  # for a repeated request whose answer was lost, or cannot be kept
     heals: bool = False  # whether it starts what is paid for, so that an answer that found nobody is kept for the retry

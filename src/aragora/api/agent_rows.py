@@ -29,6 +29,7 @@ ROWS: tuple[Endpoint, ...] = (
     get("/leaderboard/compare", records.compare, "Two agents side by side.", records.Comparison, *PAIR, errors=(404,)),
     get("/leaderboard-view", records.view, "The ranking and what led to it.", records.LeaderboardView),
     get("/agents/leaderboard", agents.leaderboard, "Agents by strength.", Leaderboard, *PAGE, JUDGED),
+    get("/agents/health", agents.index, "Agents and how they have been.", AgentList, *PAGE),
     get("/agents/availability", agents.available, "Agents that can be asked.", AgentList, *PAGE),
     get("/agents/{name}/elo", records.elo, "An agent's rating.", records.EloReport),
     get("/agent/compare", records.compare, "Two agents side by side.", records.Comparison, *PAIR, errors=(404,)),

@@ -14,12 +14,11 @@ from starlette.requests import Request
 from aragora.api import Parts
 from aragora.debate.consensus import RULES
 from aragora.debate.events import PersonVoted
-from aragora.debate.model import Brief, Seat, seats_for
+from aragora.debate.model import Brief, Seat, held_by_person, seats_for
 from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.debate.stops import OPTIONAL as STOPS
 from aragora.debate.topology import known
 from aragora.errors import Flaw, Invalid, TooLarge
-from aragora.people import held_by_person
 from aragora.store.records import Record
 
 T = TypeVar("T")

@@ -1,7 +1,8 @@
 """A debate as a chat completion: what speaks to OpenAI speaks to this. May import its siblings, engine and feed.
 
 The model `aragora/<preset>` holds a debate on the last message of the user; what was said before it is background. Progress
-streams as `reasoning_content`, the answer as `content`, and `usage` is the sum of all turns. Who leaves ends the debate.
+streams as `reasoning_content`, the answer as `content`, and `usage` is the sum of all turns. Who leaves ends the debate, unless
+it was asked for with an `Idempotency-Key`: the same request then tells the same debate again.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -149,7 +150,7 @@ def _model(name: str) -> Model:
 
 async def complete(parts: Parts, request: Request) -> Response:
     """Hold a debate on the last message and answer with what came of it."""
-    chat = parse(await read_body(request, parts.settings.max_body_bytes), Chat)
+    chat = await _chat(parts, request)
     preset = PRESETS.get(chat.model.removeprefix(PREFIX))
     if preset is None or not chat.model.startswith(PREFIX):
         names = ", ".join(PREFIX + name for name in PRESETS)
@@ -157,8 +158,20 @@ async def complete(parts: Parts, request: Request) -> Response:
     topic, context = _question(chat.messages)
     wishes = chat.aragora or Wishes()
     brief = brief_of(body_of(preset, topic, context, wishes.agents, wishes.rounds), parts)
-    debate_id = await parts.engine.create(brief, filing=caller_of(request).filing)
-    told = _Told(parts, debate_id, chat)
+    return await _tell(parts, request, await parts.engine.create(brief, filing=caller_of(request).filing), chat)
+
+
+async def again(parts: Parts, request: Request, debate_id: str) -> Response:
+    """Tell a debate from its beginning to whoever asks the same again."""
+    return await _tell(parts, request, debate_id, await _chat(parts, request))
+
+
+async def _chat(parts: Parts, request: Request) -> Chat:
+    return parse(await read_body(request, parts.settings.max_body_bytes), Chat)
+
+
+async def _tell(parts: Parts, request: Request, debate_id: str, chat: Chat) -> Response:
+    told = _Told(parts, debate_id, chat, stays="idempotency-key" in request.headers)
     if chat.stream:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(told.chunks(), headers=headers, media_type="text/event-stream")
@@ -184,8 +197,9 @@ def _text(message: ChatMessage) -> str:
 class _Told:
     """One debate, told as a completion."""
 
-    def __init__(self, parts: Parts, debate_id: str, chat: Chat) -> None:
-        self._parts, self._id, self._chat = parts, debate_id, chat
+    def __init__(self, parts: Parts, debate_id: str, chat: Chat, *, stays: bool) -> None:
+        """The debate goes on when whoever asked leaves, if it `stays`: they may come back with their key."""
+        self._parts, self._id, self._chat, self._stays = parts, debate_id, chat, stays
         self._created = int(datetime.fromisoformat(parts.now()).timestamp())
 
     async def chunks(self) -> AsyncGenerator[str, None]:
@@ -229,7 +243,7 @@ class _Told:
                     if line or not frame.text:
                         yield line
         finally:
-            if not over:
+            if not over and not self._stays:
                 self._parts.engine.cancel_soon(self._id, "Whoever asked has left.")
 
     async def _end(self) -> tuple[Outcome | None, UsageSum]:

@@ -16,6 +16,7 @@ from aragora.debate.events import DebateStarted
 from aragora.debate.model import Brief, Phase
 from aragora.errors import AragoraError, Conflict, Invalid
 from aragora.store.records import Batch, Filing, Record
+from aragora.webhooks import checked
 
 BATCH_MAX = 50
 EXCERPT_CHARS_MAX = 4_000
@@ -61,11 +62,13 @@ ForkList = msgspec.defstruct(
 
 
 class Many(msgspec.Struct, kw_only=True):
-    """Debates to hold together. `items` and `debates` are other names of `requests`."""
+    """Debates to hold together. `items` is another name of `requests`. `callback_url`, or `webhook_url`, hears of the end."""
 
     requests: list[CreateDebate] | None = None
     items: list[CreateDebate] | None = None
     metadata: dict[str, msgspec.Raw] | None = None
+    callback_url: str | None = None
+    webhook_url: str | None = None
 
 
 class Refused(msgspec.Struct):
@@ -86,6 +89,7 @@ class BatchMade(msgspec.Struct):
     accepted: int
     debate_ids: list[str]
     refused: list[Refused]
+    webhook_secret: str | None  # what signs the call to `callback_url`; it is shown this once
 
 
 class BatchRow(msgspec.Struct):
@@ -248,6 +252,9 @@ async def batch(parts: Parts, request: Request) -> Response:
     """Hold several debates. All are checked before any is stored; each counts against the rate limit of debates."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Many)
     wanted = body.requests if body.requests is not None else body.items
+    url = body.callback_url or body.webhook_url
+    if url:
+        checked(url)
     check = Check()
     if wanted is None or not 1 <= len(wanted) <= BATCH_MAX:
         check.wrong("requests", f"must be from 1 to {BATCH_MAX} debates")
@@ -261,6 +268,7 @@ async def batch(parts: Parts, request: Request) -> Response:
     kept = Batch(id=batch_id, n=len(briefs), metadata=metadata, created_at=parts.now())
     await parts.shelf.add_batch(kept, caller.filing.owner_id)
     accepted, refused = await _create_all(parts, briefs, replace(caller.filing, batch_id=batch_id))
+    hook = await parts.webhooks.await_batch(url, batch_id, owner_id=caller.filing.owner_id) if url else None
     made = BatchMade(
         success=bool(accepted),
         batch_id=batch_id,
@@ -269,6 +277,7 @@ async def batch(parts: Parts, request: Request) -> Response:
         accepted=len(accepted),
         debate_ids=accepted,
         refused=refused,
+        webhook_secret=hook.secret if hook else None,
     )
     return reply(made, 201, {"Location": f"/api/debates/batch/{batch_id}/status"})
 

@@ -45,6 +45,8 @@ ROWS: tuple[Endpoint, ...] = (
     post(
         "/debates/batch", copies.batch, "Hold several debates.", copies.BatchMade, body=copies.Many, status=201, limit="debates"
     ),
+    post("/batch", copies.batch, "Hold several debates.", copies.BatchMade, body=copies.Many, status=201, limit="debates"),
+    get("/batch/queue/status", shelf.queue, "How many debates run and wait.", shelf.Queue),
     get("/debates/batch", copies.batches, "Batches, newest first.", copies.BatchList, *PAGE),
     get("/debates/batch/{batch_id}/status", copies.batch_status, "A batch as it stands.", copies.BatchStatus),
     Endpoint(
@@ -77,6 +79,8 @@ ROWS: tuple[Endpoint, ...] = (
     get("/debates/{id}/costs", reports.costs, "What the turns used.", reports.CostReport),
     get("/debates/{id}/followups", copies.followups, "Dissents worth a debate.", copies.CruxList),
     get("/debates/{id}/forks", copies.forks, "Debates made from this one.", copies.ForkList, *PAGE),
+    get("/debates/{id}/package", exports.package, "A debate whole.", exports.Export),
+    get("/debates/public/{id}", debates.show, "Read a debate.", Debate),
     replace(
         get("/debates/{id}/export/{format}", exports.export, "A debate as a document.", exports.Export, TABLE),
         media=("text/csv", "text/html", "text/markdown", "text/plain"),
@@ -91,6 +95,7 @@ ROWS: tuple[Endpoint, ...] = (
             errors=(400, 409),
         ),
         media=("text/html", "text/markdown"),
+        other=decisions.Proof,
     ),
     get(
         "/debates/{id}/decisions",

@@ -55,6 +55,16 @@ class Receipt(msgspec.Struct):
     signature: dict[str, str] | None = None
 
 
+class Proof(msgspec.Struct):
+    """One event with the proof that it belongs to the receipt with this root."""
+
+    schema: str
+    debate_id: str
+    event: dict[str, Any]
+    path: list[tuple[str, str]]
+    root: str
+
+
 class Checked(msgspec.Struct):
     """What a check of a receipt found; `altered` is the first field that does not fit."""
 

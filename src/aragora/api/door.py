@@ -4,6 +4,8 @@ The order matters: a token is looked at before anything is counted, so that user
 counts against the address it came from; and nothing of the body is read before all that is settled.
 """
 
+from functools import partial
+
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -86,12 +88,15 @@ class Door:
         """Lead to `endpoint`."""
         self._endpoint, self._entrance, self._parts = endpoint, entrance, entrance.parts
         self._scope = endpoint.scope or (READ if endpoint.method in SAFE else WRITE)
-        rebuilt = self._created if endpoint.answer is Created else None
+        remake = endpoint.remake or (created if endpoint.answer is Created else None)
+        rebuilt = None if remake is None else partial(remake, self._parts)
         self._terms = Terms(keeps=endpoint.keeps, again=endpoint.again, rebuilt=rebuilt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         scope["endpoint_path"] = self._endpoint.path
+        if self._endpoint.lasts:
+            self._parts.lasting.look(scope, "" if self._endpoint.limit == "none" else self._endpoint.limit)
         request = Request(scope, receive)
         await self._enter(request)
         response = await self._answered(request)
@@ -134,6 +139,8 @@ class Door:
     async def _handle(self, request: Request) -> Response:
         return await self._endpoint.handler(self._parts, request)
 
-    async def _created(self, debate_id: str) -> Response:
-        record = await self._parts.store.debate(debate_id)
-        return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+
+async def created(parts: Parts, request: Request, debate_id: str) -> Response:  # noqa: ARG001 - the form of all that remake
+    """The answer to whoever made a debate."""
+    record = await parts.store.debate(debate_id)
+    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})

@@ -29,7 +29,7 @@ class Export(msgspec.Struct):
 
 async def export(parts: Parts, request: Request) -> Response:
     """A debate as a document that can be kept, sent or printed."""
-    record, form = await parts.store.debate(request.path_params["id"]), request.path_params["format"]
+    form = request.path_params["format"]
     query = Query(request)
     table = query.text("table") or "messages"
     if table not in TABLES:
@@ -37,6 +37,16 @@ async def export(parts: Parts, request: Request) -> Response:
     query.done()
     if form not in FORMS:
         raise Invalid("There is no such format.", [Flaw("format", f"must be one of {', '.join(FORMS)}")])
+    return await _document(parts, request, form, table)
+
+
+async def package(parts: Parts, request: Request) -> Response:
+    """As the export to JSON, where the public client looks for it."""
+    return await _document(parts, request, "json", "")
+
+
+async def _document(parts: Parts, request: Request, form: str, table: str) -> Response:
+    record = await parts.store.debate(request.path_params["id"])
     kept = Export(debate=debate_of(record), rounds=await rounds_of(parts, record))
     kind, write = FORMS[form]
     text = _csv(kept, table) if form == "csv" else write(kept)

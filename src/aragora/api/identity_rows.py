@@ -56,6 +56,14 @@ ROWS: tuple[Endpoint, ...] = (
         method="GET", path="/auth/me", handler=auth.me, summary="The account that asks.", answer=auth.Me, access=Access.ACCOUNT
     ),
     Endpoint(
+        method="GET",
+        path="/auth/profile",
+        handler=auth.me,
+        summary="The account that asks.",
+        answer=auth.Me,
+        access=Access.ACCOUNT,
+    ),
+    Endpoint(
         method="PATCH",
         path="/auth/me",
         handler=auth.change_me,
@@ -82,6 +90,15 @@ ROWS: tuple[Endpoint, ...] = (
     Endpoint(
         method="GET",
         path="/auth/sessions",
+        handler=auth.sessions,
+        summary="Where the account is logged in.",
+        answer=auth.SessionList,
+        access=Access.ACCOUNT,
+        scope=ACCOUNT,
+    ),
+    Endpoint(
+        method="GET",
+        path="/auth/sessions/active",
         handler=auth.sessions,
         summary="Where the account is logged in.",
         answer=auth.SessionList,

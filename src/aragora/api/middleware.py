@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterable
-from time import perf_counter, time
+from time import perf_counter
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
 from aragora.api.cookie import forget
+from aragora.api.lasting import new_request_id
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
 from aragora.flaws import loopback
-from aragora.limits import WINDOW_S, Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -84,16 +84,20 @@ class Edge:
         began = perf_counter()
         connection = HTTPConnection(scope)
         given = connection.headers.get("x-request-id", "")
-        trace_id = given if REQUEST_ID.match(given) else self._parts.engine.new_id()
-        own = [*HEADERS, (b"x-request-id", trace_id.encode()), *_traced(connection), *self._shown_to(connection)]
-        status, streams = 0, False
+        trace_id = given if REQUEST_ID.match(given) else new_request_id()
+        fixed = [*HEADERS, *self._shown_to(connection)]
+        own = [(b"x-request-id", trace_id.encode()), *_traced(connection)]
+        status, streams, headers = 0, False, [POLICY]
 
         async def answer(message: Message) -> None:
-            nonlocal status, streams
+            nonlocal status, streams, headers
             if message["type"] == "http.response.start":
                 status, streams = message["status"], _streams(message["headers"])
                 policy = [] if any(name == POLICY[0] for name, _ in message["headers"]) else [POLICY]
-                message["headers"] = [*message["headers"], *policy, *own, *_left(scope.get("allowance"))]
+                headers = [*message["headers"], *policy, *fixed]
+                message["headers"] = [*headers, *own, *(allowance.headers if (allowance := scope.get("allowance")) else ())]
+            elif not message.get("more_body"):
+                self._parts.lasting.keep(scope, status, headers, message.get("body", b""))
             await send(message)
 
         scope["trace_id"], scope["began"] = trace_id, began
@@ -165,20 +169,6 @@ def _traced(connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
     if found is None:
         return []
     return [(b"traceparent", f"00-{found[1]}-{secrets.token_hex(SPAN_BYTES)}-{found[2]}".encode())]
-
-
-def _left(allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
-    """What is left to the caller: as the drafts of the IETF say it, and as everybody did before them."""
-    if allowance is None:
-        return []
-    left, reset_s = str(allowance.left).encode(), allowance.reset_s
-    return [
-        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (allowance.kind.encode(), allowance.amount, WINDOW_S)),
-        (b"ratelimit", b'"%s";r=%s;t=%d' % (allowance.kind.encode(), left, reset_s)),
-        (b"x-ratelimit-limit", str(allowance.amount).encode()),
-        (b"x-ratelimit-remaining", left),
-        (b"x-ratelimit-reset", str(int(time()) + reset_s).encode()),
-    ]
 
 
 def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -54,7 +54,7 @@ REPEATED = {
 
 def document(endpoints: Sequence[Endpoint], mode: Mode = Mode.OFF) -> bytes:
     """The document as JSON; `mode` says whether callers log in."""
-    kinds = [Problem, *(kind for each in endpoints for kind in (each.body, each.answer) if isinstance(kind, type))]
+    kinds = [Problem, *(kind for each in endpoints for kind in (each.body, each.answer, each.other) if isinstance(kind, type))]
     unique = list(dict.fromkeys(kinds))
     schemas, components = msgspec.json.schema_components(unique, ref_template=REFERENCE)
     schema_of = dict(zip(unique, schemas, strict=True))
@@ -75,6 +75,8 @@ def _operation(endpoint: Endpoint, schema_of: dict[type, dict[str, Any]], mode: 
     problem = {"content": {PROBLEM_JSON: {"schema": schema_of[Problem]}}}
     answer = endpoint.answer
     content = {JSON: {"schema": schema_of[answer]}} if isinstance(answer, type) else {answer: {}}
+    if endpoint.other is not None:
+        content[JSON] = {"schema": {"anyOf": [content[JSON]["schema"], schema_of[endpoint.other]]}}
     content |= {kind: {"schema": {"type": "string"}} for kind in endpoint.media}
     answers = {str(code): {"description": WORDS[code], **problem} for code in (*ALWAYS, *endpoint.errors, *_errors(endpoint))}
     if endpoint.method == "GET" and endpoint.limit != "none":

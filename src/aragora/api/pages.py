@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from aragora import __version__
 from aragora.api import Endpoint, Parts
 from aragora.api.share import page
+from aragora.auth import VOTER
 from aragora.debate.consensus import RULES
 from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.debate.stops import REASONS
@@ -132,6 +133,7 @@ def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:
         "api": sorted({each.path for each in endpoints if not each.path.startswith("/api/v1/")}),
         "auth": settings.auth,
         "registration": settings.registration,
+        "voter": VOTER,
         "protocols": [{"name": name, "about": (made.__doc__ or "").strip().split("\n")[0]} for name, made in PROTOCOLS.items()],
         "protocol": latest(DEFAULT),
         "rules": [{"name": name, "about": rule.says} for name, rule in RULES.items()],

@@ -14,9 +14,9 @@ from aragora.api.answers import JSON, ListOf, listing, reply
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
 from aragora.api.standings import RankingRow, ranking_of
+from aragora.debate.model import held_by_person
 from aragora.debate.ranking import START
 from aragora.errors import Invalid, NotFound
-from aragora.people import held_by_person
 from aragora.store.matches import Opponent, Played
 from aragora.store.records import Reader, Standing
 

@@ -37,7 +37,7 @@ REPLAYED = "Idempotency-Replayed"
 NOTHING_KEPT = Given(status=0, body="")
 
 Answer = Callable[[Request], Awaitable[Response]]
-Rebuilt = Callable[[str], Awaitable[Response]]
+Rebuilt = Callable[[Request, str], Awaitable[Response]]
 
 
 class Reused(AragoraError):
@@ -76,7 +76,7 @@ class Once:
     async def keyed(self, request: Request, body: bytes, caller: Caller, path: str, terms: Terms, answer: Answer) -> Response:
         """Answer a request that has an Idempotency-Key. Raises Conflict while the first is going on, Reused for another body."""
         name, print_ = _named(caller, _key(request)), _hash(path, _canonical(body))
-        if name in self._keyed:
+        if name in self._keyed and terms.rebuilt is None:
             raise _going_on()
         self._keyed.add(name)
         try:
@@ -99,8 +99,10 @@ class Once:
             await self._release(stamp)
             return response
         # The effect is on disk, and the client gets its answer, whether or not the answer can be kept.
-        with suppress(AragoraError):
-            await self._repeats.keep(name, (_given(response) if terms.keeps else None) or NOTHING_KEPT)
+        given = _given(response) if terms.keeps else None
+        if given is not None or terms.rebuilt is None:
+            with suppress(AragoraError):
+                await self._repeats.keep(name, given or NOTHING_KEPT)
         return response
 
     async def _release(self, stamp: Stamp) -> None:
@@ -126,7 +128,7 @@ class Once:
     async def _lost(self, known: Repeat, terms: Terms, request: Request, answer: Answer) -> Response:
         """The effect was committed and the answer was lost with the process."""
         if terms.rebuilt is not None and known.reference:
-            response = await terms.rebuilt(known.reference)
+            response = await terms.rebuilt(request, known.reference)
         elif terms.again:
             response = await answer(request)
         else:

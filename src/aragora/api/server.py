@@ -1,16 +1,19 @@
-"""The HTTP and WebSocket protocols, as uvicorn's with what it lacks: deadlines, and a way to drop a client that does not read.
+"""The HTTP and WebSocket protocols, as uvicorn's with what it lacks. May import `lasting` beside it.
 
-Imports nothing of ours.
+That is: deadlines, a way to drop a client that does not read, and answers that last, which are given before anything is parsed.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from aragora.api.lasting import QUESTION, Lasting
 
 # How long a client that was told to go may take to read its close frame before it is cut off.
 LAST_WORDS_S = 5.0
@@ -19,11 +22,18 @@ GONE = "aragora.gone"
 
 
 class Http(HttpToolsProtocol):
-    """HTTP with a deadline for each request to arrive; uvicorn alone would hold a silent connection for ever."""
+    """HTTP with a deadline for each request to arrive; uvicorn alone would hold a silent connection for ever.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    What came is looked up as it is when it can only be a whole request: nothing is under way, and nothing was left over.
+    """
+
+    def __init__(self, *args: Any, lasting: Lasting, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
+        self._lasting = lasting
+        self._begun = 0  # messages that began in what is being read
+        self._open = False  # whether one of them has not ended
+        self._answered_at = 0.0  # when an answer that lasts was last given
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
@@ -35,9 +45,42 @@ class Http(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Answer what has an answer that lasts; read everything else."""
+        cycle, full = self.cycle, self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
+        if self._open or full or self.flow.write_paused or not (cycle is None or cycle.response_complete):
+            super().data_received(data)
+            return
+        answer = self._lasting.again(data, self.client, self.server_state.default_headers)
+        if answer is not None:
+            self._give(answer)
+            return
+        self._begun = 0
+        super().data_received(data)
+        if self._begun == 1 and not self._open and self.cycle is not cycle and self.cycle.keep_alive and not self.cycle.body:
+            self.scope[QUESTION] = data  # type: ignore[literal-required]  # ours, beside uvicorn's
+
+    def _give(self, answer: bytes) -> None:
+        """Write a whole answer, after which the connection stays open."""
+        self._disarm()
+        self._answered_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.transport.write(answer)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what is idle; one timer serves any number of answers that last."""
+        left_s = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
     def on_message_begin(self) -> None:
         """A request has begun to arrive."""
         super().on_message_begin()
+        self._begun, self._open = self._begun + 1, True
         if self._deadline is None:
             self._arm()
 
@@ -49,6 +92,7 @@ class Http(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is here, body and all; how long the answer takes is not the client's doing."""
         self._disarm()
+        self._open = False
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -104,12 +148,19 @@ class Server(uvicorn.Server):
 
 
 def server_for(
-    app: Callable[..., Any], *, connections_max: int, timeout_s: int, ws_message_bytes_max: int, ws_ping_s: float, grace_s: float
+    app: Callable[..., Any],
+    *,
+    lasting: Lasting,
+    connections_max: int,
+    timeout_s: int,
+    ws_message_bytes_max: int,
+    ws_ping_s: float,
+    grace_s: float,
 ) -> Server:
     """A server for `app`, bounded; it is given its sockets when it starts."""
     config = uvicorn.Config(
         app,
-        http=Http,
+        http=partial(Http, lasting=lasting),  # type: ignore[arg-type]  # it is only called
         ws=Socket,
         lifespan="off",
         log_config=None,

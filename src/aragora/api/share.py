@@ -96,6 +96,8 @@ def _write(record: Record, events: Sequence[Logged], address: str) -> Page:
     last = {said.seat: said for each in rounds for said in each.said if said.phase in {"propose", "revise"} and said.text}
     values = {
         "record": record,
+        "names": [seat.name for seat in record.brief.seats],
+        "places": {seat.name: place for place, seat in enumerate(record.brief.seats)},
         "brief": record.brief,
         "outcome": outcome,
         "name": name,

@@ -53,6 +53,13 @@ class ProviderRow(msgspec.Struct):
     models: list[ModelRow]
 
 
+class Circuits(msgspec.Struct):
+    """Providers and the breakers of their models."""
+
+    status: str  # healthy, or degraded where a breaker is not closed
+    providers: list[ProviderRow]
+
+
 class Status(Detailed):
     """What an operator looks at."""
 
@@ -80,6 +87,13 @@ async def status(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - 
     )
     told = Status(**structs.asdict(well), debates=debates, providers=_providers(parts), objectives=parts.objectives.burns())
     return reply(told)
+
+
+async def circuits(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+    """Providers and the breakers of their models."""
+    rows = _providers(parts)
+    well = all(row.state is State.CLOSED for row in rows)
+    return reply(Circuits(status="healthy" if well else "degraded", providers=rows))
 
 
 async def _detailed(parts: Parts) -> Detailed:

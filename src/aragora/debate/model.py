@@ -331,6 +331,15 @@ class Outcome:
         return Status.FAILED if self.outcome is Decision.FAILED else Status.COMPLETED
 
 
+# Seats of these agents are held by people: `person`, or `human:` and a name.
+PERSON, HUMAN = "person", "human:"
+
+
+def held_by_person(agent: str) -> bool:
+    """Whether a seat of this agent waits for a person."""
+    return agent == PERSON or (agent.startswith(HUMAN) and agent != HUMAN)
+
+
 def seats_for(agents: Sequence[str]) -> tuple[Seat, ...]:
     """Give each agent a place: its own name, or numbered names where one agent is asked more than once."""
     repeated = {agent for agent in agents if agents.count(agent) > 1}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aragora.debate.context import tokens
-from aragora.debate.model import Brief
+from aragora.debate.model import Brief, held_by_person
 from aragora.debate.prompts import prepare
 from aragora.debate.rehearsal import rehearse
 from aragora.providers.agents import Agents
@@ -27,11 +27,14 @@ class Estimate:
 
 
 def estimate(brief: Brief, agents: Agents) -> tuple[Estimate, ...]:
-    """One for each seat, then one for the debate. Raises Invalid for an agent that cannot be asked."""
+    """One for each seat, then one for the debate. People cost nothing. Raises Invalid for an agent that cannot be asked."""
     asked = rehearse(brief)
     names = {each.turn.seat.name: each.turn.seat.agent for each in asked}
     seats = []
     for seat, agent in names.items():
+        if held_by_person(agent):
+            seats.append(Estimate(seat=seat, agent=agent, calls=0, tokens_in=0, tokens_out=0, usd=0.0, usd_max=0.0))
+            continue
         known, rows = agents.find(agent), [each for each in asked if each.turn.seat.name == seat]
         prompts = [prepare(brief, each.turn) for each in rows]
         read = [tokens(prompt.system) + tokens(prompt.user) + tokens(known.persona) for prompt in prompts]

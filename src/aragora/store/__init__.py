@@ -37,6 +37,11 @@ class Database(Protocol):
         """How many connections are open."""
         ...
 
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every write of anybody; None where that cannot be told at once."""
+        ...
+
     async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:
         """Rows of a query, as last committed; with `late`, perhaps as of a moment ago, but not without what this caller wrote."""
         ...

@@ -11,6 +11,7 @@ from aragora.store.leases import TAKEN
 from aragora.store.records import Asked
 
 STATUS = "SELECT status, last_seq, epoch FROM debates WHERE id = :id"
+LEAVE = "UPDATE debates SET left_epoch = :epoch WHERE id = :id AND epoch = :epoch RETURNING epoch AS seq"
 PAUSE = """
 UPDATE debates SET last_seq = last_seq + 1, status = 'paused'
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0
@@ -49,6 +50,10 @@ class Audience:
         if found[0][2] != epoch:
             raise Fenced(TAKEN)
         return Status(str(found[0][0]))
+
+    async def leave(self, debate_id: str, epoch: int) -> None:
+        """Note that a runner leaves a debate with no call in flight."""
+        await self._db.write([Statement(LEAVE, {"id": debate_id, "epoch": epoch})])
 
     async def switch(self, debate_id: str, event: Switched, *, at: str) -> bool:
         """Let a debate rest or go on, and record that; false when it did so already. Raises Conflict and NotFound."""

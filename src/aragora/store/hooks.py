@@ -15,6 +15,7 @@ from aragora.store.seen import owned
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 # The events that can be told.
 TOLD = ("round_complete", "debate_end")
+BATCH_END = "batch_end"
 
 DELIVER = """
 INSERT INTO deliveries (id, webhook_id, debate_id, seq, type, state, attempts, next_at, answer, created_at)
@@ -23,10 +24,22 @@ FROM webhooks w JOIN debates d ON d.id = :id
 WHERE w.events LIKE :wanted AND (d.visibility = 'public' OR d.owner_id = w.owner_id)
 """
 ADD = """
-INSERT INTO webhooks (id, url, secret, events, created_at, owner_id) VALUES (:id, :url, :secret, :events, :at, :owner_id)
+INSERT INTO webhooks (id, url, secret, events, created_at, owner_id, batch_id)
+VALUES (:id, :url, :secret, :events, :at, :owner_id, :batch_id)
 RETURNING 1 AS seq
 """
-HOOKS = "SELECT id, url, secret, events, created_at FROM webhooks WHERE 1 = 1"
+HOOKS = "SELECT id, url, secret, events, created_at, batch_id FROM webhooks WHERE 1 = 1"
+OVER = """
+SELECT w.id FROM webhooks w WHERE w.batch_id IS NOT NULL AND w.told = 0
+AND NOT EXISTS (SELECT 1 FROM debates d WHERE d.batch_id = w.batch_id AND d.status IN ('pending', 'active', 'paused'))
+LIMIT :limit
+"""
+TELL = "UPDATE webhooks SET told = 1 WHERE id = :id AND told = 0 RETURNING 1 AS seq"
+DELIVER_END = """
+INSERT INTO deliveries (id, webhook_id, debate_id, seq, type, state, attempts, next_at, answer, created_at)
+VALUES (:id || '-batch', :id, '', 0, 'batch_end', 'waiting', 0, :at, '', :at)
+"""
+BATCH = "SELECT id, status FROM debates WHERE batch_id = :id ORDER BY created_at, id"
 # The first statement only locks the row: what refers to it has to go first.
 LOCK = "UPDATE webhooks SET url = url WHERE id = :id RETURNING 1 AS seq"
 DELETE_DELIVERIES = "DELETE FROM deliveries WHERE webhook_id = :id"
@@ -50,6 +63,7 @@ class Hook:
     secret: str
     events: tuple[str, ...]
     created_at: str
+    batch_id: str | None = None  # of which it is told the end, and nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +97,15 @@ class Hooks:
     async def add(self, hook: Hook, owner_id: str | None) -> None:
         """Tell somebody of events from now on."""
         values: dict[str, Value] = {"id": hook.id, "url": hook.url, "secret": hook.secret, "at": hook.created_at}
-        values["owner_id"] = owner_id
+        values |= {"owner_id": owner_id, "batch_id": hook.batch_id}
         values["events"] = msgspec.json.encode(hook.events).decode()
         await self._db.write([Statement(ADD, values)])
 
     async def all(self, reader: Reader | None = None) -> list[Hook]:
-        """Everybody who is told, as far as the reader has asked for it."""
+        """Everybody who is told of debates, as far as the reader has asked for it."""
         params: dict[str, Value] = {}
-        return [_hook(row) for row in await self._db.read(HOOKS + owned(reader, params) + " ORDER BY created_at, id", params)]
+        query = HOOKS + " AND batch_id IS NULL" + owned(reader, params) + " ORDER BY created_at, id"
+        return [_hook(row) for row in await self._db.read(query, params)]
 
     async def one(self, hook_id: str, reader: Reader | None = None) -> Hook:
         """One of them; raises NotFound."""
@@ -108,6 +123,18 @@ class Hooks:
     async def due(self, *, at: str, limit: int) -> list[Delivery]:
         """Deliveries whose time has come."""
         return [_delivery(row) for row in await self._db.read(DUE, {"at": at, "limit": limit})]
+
+    async def end_batches(self, *, at: str, limit: int) -> None:
+        """Put the end of each batch that is over on its way to whoever waits for it, once."""
+        for (hook_id,) in await self._db.read(OVER, {"limit": limit}):
+            values: dict[str, Value] = {"id": str(hook_id), "at": at}
+            await self._db.write([Statement(TELL, {"id": str(hook_id)}), Statement(DELIVER_END, values)])
+
+    async def batch(self, batch_id: str) -> list[dict[str, str]]:
+        """The debates of a batch, with what has become of each."""
+        return [
+            {"id": str(debate_id), "status": str(status)} for debate_id, status in await self._db.read(BATCH, {"id": batch_id})
+        ]
 
     async def deliveries(self, hook_id: str, *, limit: int, offset: int) -> tuple[list[Delivery], int]:
         """Deliveries to one webhook, newest first; and how many there are."""
@@ -127,9 +154,10 @@ class Hooks:
 
 
 def _hook(row: Row) -> Hook:
-    hook_id, url, secret, events, created_at = (str(value) for value in row)
+    hook_id, url, secret, events, created_at = (str(value) for value in row[:5])
     known = msgspec.json.decode(events, type=tuple[str, ...])
-    return Hook(id=hook_id, url=url, secret=secret, events=known, created_at=created_at)
+    batch_id = None if row[5] is None else str(row[5])
+    return Hook(id=hook_id, url=url, secret=secret, events=known, created_at=created_at, batch_id=batch_id)
 
 
 def _delivery(row: Row) -> Delivery:

@@ -1,6 +1,6 @@
 """The request that a debate was asked for in, so that whoever runs it goes on in that trace. Imports the port.
 
-Written only while traces are sent, before the debate is stored; gone when the debate has ended.
+Written only while traces are sent, after the debate is stored and before it is run; gone when the debate has ended.
 """
 
 from aragora.store import Database, Statement

@@ -97,6 +97,11 @@ class Postgres:
         """How many connections are open."""
         return sum(int(pool.get_size()) for pool in (self._pool, self._replica) if pool is not None)
 
+    @property
+    def state(self) -> int | None:
+        """Other processes write too, and asking costs as much as reading."""
+        return None
+
     async def read(self, sql: str, params: Params, *, late: bool = False) -> list[Row]:
         """Rows of a query; with `late`, from a replica, unless it lacks what this caller wrote."""
         text, names = positional(sql, types_of(params))

@@ -117,6 +117,7 @@ class Claim:
     brief: Brief
     epoch: int
     started_at: str
+    whole: bool  # whether no call was in flight when the runner before left, if there was one
     recorded: dict[str, Message] = field(default_factory=dict)  # by turn key
 
 

@@ -78,7 +78,7 @@ SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at =
 CLAIM = """
 UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0 AND (:runner = '' OR runner = :runner)
-RETURNING epoch, brief, started_at
+RETURNING epoch, brief, started_at, left_epoch
 """
 ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
 WHY_NOT = (
@@ -133,6 +133,11 @@ class Store:
     def connections(self) -> int:
         """How many database connections are open."""
         return self._db.connections
+
+    @property
+    def state(self) -> int | None:
+        """A number that changes with every write of anybody; None where that cannot be told at once."""
+        return self._db.state
 
     async def migrate(self, now: str) -> list[str]:
         """Bring the schema up to date; return the names of the steps taken."""
@@ -247,9 +252,17 @@ class Store:
     async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
         rows = await self._claimed(debate_id, at, runner)
-        epoch, brief, started_at = rows
+        epoch, brief, started_at, left_epoch = rows
         recorded = {key_of(message): message for message in await self.told(debate_id)}
-        return Claim(debate_id=debate_id, brief=_brief(brief), epoch=_int(epoch), started_at=str(started_at), recorded=recorded)
+        whole = _int(left_epoch) == _int(epoch) - 1
+        return Claim(
+            debate_id=debate_id,
+            brief=_brief(brief),
+            epoch=_int(epoch),
+            started_at=str(started_at),
+            whole=whole,
+            recorded=recorded,
+        )
 
     async def told(self, debate_id: str) -> list[Message]:
         """Every message of the log, ballots and abstentions too, in order."""

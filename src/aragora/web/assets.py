@@ -20,7 +20,7 @@ MEDIA_TYPES = {
 HTML = MEDIA_TYPES["html"]
 DIGEST_CHARS = 16
 # Loaded by the page only when something is drawn, so they are not announced with the page.
-LATER = ("vendor/uplot.js", "pages/chart.js")
+LATER = ("vendor/uplot.js", "pages/chart.js", "receipt.js")
 SHELL = "shell.html"
 
 

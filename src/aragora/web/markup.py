@@ -3,6 +3,7 @@
 Imports nothing of ours. Only the share page needs what is imported here, so `api` imports this module when one is asked for.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -31,16 +32,16 @@ ATTRIBUTES = {
     "td": {"dir"},
     "th": {"dir"},
 }
-CLASSES = {"span": {"host"}, "p": {"mh"}, "div": {"scroll"}}
+CLASSES = {"span": {"host", *(f"chip tint s{place}" for place in range(8))}, "p": {"mh"}, "div": {"scroll"}}
 SCHEMES = {"http", "https", "mailto"}
 # Longer texts are cut: a page of a debate must not cost seconds to make.
 TEXT_CHARS_MAX = 40_000
 
 
-def html_of(text: str) -> Markup:
-    """Markdown as safe HTML."""
+def html_of(text: str, names: Sequence[str] = ()) -> Markup:
+    """Markdown as safe HTML; an @mention of one of the `names` becomes a chip."""
     cut = text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX] + " […]"
-    rendered: str = _markdown().render(cut)
+    rendered: str = _markdown().render(cut, {"names": names})
     clean = nh3.clean(
         rendered,
         tags=TAGS,
@@ -88,6 +89,7 @@ def _markdown() -> MarkdownIt:
     made.add_render_rule("fence", _code)
     made.add_render_rule("code_block", _code)
     made.add_render_rule("link_close", _host)
+    made.add_render_rule("text", _mentions)
     return made
 
 
@@ -98,6 +100,15 @@ def _own_direction(self: RendererHTML, tokens: Sequence[Token], idx: int, option
 
 def _code(self: RendererHTML, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG001
     return f'<pre tabindex="0"><code>{escape(tokens[idx].content)}</code></pre>\n'
+
+
+def _mentions(self: RendererHTML, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG001
+    text, names = escape(tokens[idx].content), [escape(name) for name in env["names"]]
+    if "@" not in text or not names:
+        return text
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    chip = '<span class="chip tint s{}">{}</span>'
+    return re.sub(rf"@({longest_first})(?![\w-])", lambda found: chip.format(names.index(found[1]) % 8, found[1]), text)
 
 
 def _host(self: RendererHTML, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG001

@@ -16,12 +16,12 @@ export class Problem extends Error {
   }
 }
 
-// Who is logged in here: the tokens that the server gave. Other tabs are told by the storage itself.
+// Who is logged in here: { id, email }. The session itself is in a cookie that no script can read. Other tabs are told by the storage.
 export const session = signal(parsed("session"));
 addEventListener("storage", (event) => event.key === "aragora.session" && (session.value = parsed("session")));
 
-export function enter(tokens) {
-  session.value = tokens && { access: tokens.access_token, refresh: tokens.refresh_token };
+export function enter(user) {
+  session.value = user && { id: user.id, email: user.email };
   remember("session", session.value && JSON.stringify(session.value));
 }
 
@@ -42,12 +42,11 @@ const linked = (method, path) =>
 
 async function send(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  if (session.value) headers.Authorization = `Bearer ${session.value.access}`;
   try {
     return await fetch(linked(method, path), {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: typeof body === "object" ? JSON.stringify(body) : body, // a text goes as it is
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
@@ -55,25 +54,10 @@ async function send(method, path, body) {
   }
 }
 
-let renewing = null;
-
-// New tokens for old, once for everybody who waits; a refused renewal logs out.
-function renew() {
-  renewing ??= (async () => {
-    const response = await send("POST", "/api/auth/refresh", { refresh_token: session.value.refresh });
-    if (response.ok) enter(await response.json());
-    else if (response.status === 401) enter(null);
-  })().finally(() => (renewing = null));
-  return renewing;
-}
-
 // An answer, or a Problem; status 0 means that there was none at all.
 export async function ask(method, path, body) {
-  let response = await send(method, path, body);
-  if (response.status === 401 && session.value && !path.startsWith("/api/auth/login")) {
-    await renew();
-    response = await send(method, path, body);
-  }
+  const response = await send(method, path, body);
+  if (response.status === 401 && !path.startsWith("/api/auth/login")) enter(null); // the session has ended
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   return response;
 }
@@ -82,10 +66,9 @@ export const call = async (method, path, body) => (await ask(method, path, body)
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
 
-// The address of a WebSocket that follows a debate, with what opens it: a ticket, since the token does not belong into addresses.
-export async function socketFor(id, after) {
+// The address of a WebSocket that follows a debate from after an event on.
+export function socketFor(id, after) {
   const query = new URLSearchParams({ debate_id: id, after });
-  if (session.value) query.set("ticket", (await post("/api/auth/tickets")).ticket);
   if (share()) query.set("share", share());
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws?${query}`;
 }
@@ -110,8 +93,9 @@ export function remember(name, value) {
 
 let lent = "";
 
-// The name under which this browser votes: random, kept, and nobody else's.
+// The name under which votes from here are counted: the account's, or this browser's own, random and kept.
 export function voter() {
+  if (session.value) return config.voter + session.value.id;
   const known = recall("voter") || lent;
   if (known) return known;
   lent = `guest-${crypto.getRandomValues(new Uint32Array(3)).join("").slice(0, 20)}`;

@@ -50,6 +50,8 @@ function page(at) {
   }[at];
 }
 
+const Nowhere = () => html`<div class="narrow"><h1>No such page</h1><p class="links"><a class="button" href="/">Ask a question</a></p></div>`;
+
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };
 
@@ -83,7 +85,7 @@ function App({ brand }) {
       </nav>
       <${Theme} />
     </header>
-    <main id="main" tabindex="-1">${shown ? shown.view() : html`<h1>No such page</h1>`}</main>
+    <main id="main" tabindex="-1">${shown ? shown.view() : html`<${Nowhere} />`}</main>
     <${Announcer} />
   `;
 }

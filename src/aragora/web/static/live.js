@@ -60,18 +60,11 @@ export class Live {
       if (problem.status === 404 || problem.status === 401 || problem.status === 403) return this.on.gone(problem);
       return this.lost(problem.retryAfter * 1000);
     }
-    if (!this.closed && !this.over) await this.connect();
+    if (!this.closed && !this.over) this.connect();
   }
 
-  async connect() {
-    let address;
-    try {
-      address = await socketFor(this.id, this.last);
-    } catch (problem) {
-      return this.closed || this.lost(problem.retryAfter * 1000);
-    }
-    if (this.closed) return;
-    const socket = new WebSocket(address);
+  connect() {
+    const socket = new WebSocket(socketFor(this.id, this.last));
     this.socket = socket;
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;

@@ -64,8 +64,8 @@ export function when(timestamp) {
   const then = new Date(timestamp);
   const minutes = Math.round((Date.now() - then) / 60000);
   if (minutes < 1) return "just now";
-  if (minutes < 60) return plural(minutes, "minute") + " ago";
-  if (minutes < 60 * 24) return plural(Math.round(minutes / 60), "hour") + " ago";
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 60 * 24) return `${Math.round(minutes / 60)} h ago`;
   return then.toLocaleDateString(undefined, { year: "numeric", month: "short", day: "numeric" });
 }
 

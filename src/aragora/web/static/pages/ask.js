@@ -1,7 +1,7 @@
 // Ask: one field, who debates, and how; examples that start at once.
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { config, get, offers, post, recall, remember } from "../api.js";
-import { Avatar, Badge, Fault, Icon, plural, usePolled, when } from "../ui.js";
+import { Avatar, Badge, Fault, Icon, percent, plural, usePolled, when } from "../ui.js";
 
 const PANEL = ["demo:optimist", "demo:sceptic", "demo:pragmatist"];
 const CHIPS_MAX = 14;
@@ -18,11 +18,17 @@ function kept() {
 }
 
 const title = (name) => name.split("@")[0].replaceAll("_", " ");
-const price = (agent) => {
-  if (agent.provider === "demo") return "free";
-  const { input, output } = agent.price || {};
-  return input == null ? "" : `$${input} in, $${output} out per million tokens`;
-};
+const PERSON = "person"; // a seat that whoever watches can hold
+
+const price = ({ usd_per_million_in: read, usd_per_million_out: written }) =>
+  read == null ? "price not known" : read + written === 0 ? "free" : `$${read} read, $${written} written per million tokens`;
+
+// How it has answered of late: a word to show beside it, and whether it is well.
+function health({ health: { state, calls, error_rate: failed, latency_s: latency, retry_in_s: retry } }) {
+  if (state === "open") return ["bad", `not answering; tried again in ${Math.ceil(retry || 0)} s`];
+  if (state === "half_open" || failed > 0.2) return ["warm", `${percent(failed || 0)} of its last calls failed`];
+  return calls ? ["good", latency == null ? "answering" : `answers in ${latency.toFixed(1)} s`] : ["", ""];
+}
 
 export function Ask({ go }) {
   const before = useRef(kept()).current;
@@ -35,7 +41,7 @@ export function Ask({ go }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const field = useRef(null);
-  const agents = usePolled(() => get("/api/agents?limit=200"), 0, []).value?.agents || [];
+  const agents = (usePolled(() => get("/api/agents?limit=200"), 30000, []).value?.agents || []).filter((agent) => agent.configured);
 
   const hold = async (what, panel) => {
     if (busy) return;
@@ -68,8 +74,9 @@ export function Ask({ go }) {
   const keys = (event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey || !event.shiftKey) && !event.isComposing) submit(event);
   };
-  const add = (name) => seats.length < config.agents_max && setSeats([...seats, name]);
-  const paid = seats.some((name) => !name.startsWith("demo"));
+  const add = (name) => !full && setSeats([...seats, name]);
+  const paid = seats.some((name) => !name.startsWith("demo") && name !== PERSON);
+  const full = seats.length >= config.agents_max;
   const about = config.protocols.find((each) => each.name === protocol)?.about;
   return html`<div class="ask">
     <div class="hero">
@@ -93,10 +100,9 @@ export function Ask({ go }) {
         </ul>
         <div class="more" role="group" aria-label="Add a seat">
           ${agents.slice(0, CHIPS_MAX).map(
-            (agent) => html`<button type="button" key=${agent.name} class="chip add" title=${[agent.about, price(agent)].filter(Boolean).join(" · ")}
-              aria-label=${`Add ${agent.name}`} disabled=${seats.length >= config.agents_max || agent.available === false} onClick=${() => add(agent.name)}>
-              <${Icon} name="plus" />${agent.name}${agent.provider === "demo" ? null : html` <small>${price(agent)}</small>`}</button>`,
+            (agent) => html`<${Offer} key=${agent.name} agent=${agent} full=${full} add=${add} />`,
           )}
+          ${offers("/api/debates/{id}/turn") && html`<button type="button" class="chip add" aria-label="Add yourself" title="A seat that you hold: the page asks you when it is your turn" disabled=${full} onClick=${() => add(PERSON)}><${Icon} name="plus" />you</button>`}
           ${agents.length > CHIPS_MAX && html`<${Other} agents=${agents.slice(CHIPS_MAX)} add=${add} />`}
         </div>
       </fieldset>
@@ -155,13 +161,21 @@ function Estimate({ body }) {
   return html`<span class="nowrap">Up to ${told.calls} calls, ${cost}.</span>`;
 }
 
+function Offer({ agent, full, add }) {
+  const [state, told] = health(agent);
+  const about = [agent.about, price(agent), told].filter(Boolean).join(" · ");
+  const usd = agent.usd_per_million_in;
+  return html`<button type="button" class="chip add" title=${about} aria-label=${[`Add ${agent.name}`, told].filter(Boolean).join(", ")} disabled=${full} onClick=${() => add(agent.name)}>
+    <${Icon} name="plus" />${agent.name}${usd > 0 && html`<small>$${usd} / $${agent.usd_per_million_out}</small>`}${state && html`<i class=${`pulse ${state}`}></i>`}</button>`;
+}
+
 function Other({ agents, add }) {
   return html`<select aria-label="Add another agent" value="" onChange=${({ target }) => {
     if (target.value) add(target.value);
     target.value = "";
   }}>
     <option value="">more agents …</option>
-    ${agents.map((agent) => html`<option key=${agent.name} value=${agent.name}>${agent.name}</option>`)}
+    ${agents.map((agent) => html`<option key=${agent.name} value=${agent.name}>${`${agent.name} (${price(agent)})`}</option>`)}
   </select>`;
 }
 
@@ -177,5 +191,5 @@ function Recent() {
 export const Row = ({ row }) => html`<li class="row">
   <a href=${`/d/${row.id}`} dir="auto">${row.topic}</a>
   <p class="muted"><${Badge} status=${row.status} outcome=${row.outcome} /> ${plural(row.agents.length, "seat")} ·
-    round ${row.rounds_used} of ${row.total_rounds} · <time dateTime=${row.created_at}>${when(row.created_at)}</time></p>
+    round ${row.rounds_used} of ${row.total_rounds} · <time class="nowrap" dateTime=${row.created_at}>${when(row.created_at)}</time></p>
 </li>`;

@@ -80,9 +80,13 @@ function Answer({ label, text, names, folded = false, kind = "text" }) {
 
 function Absences({ state, here, name }) {
   const found = [...here.absent].filter(([key]) => key.slice(key.indexOf("/") + 1) === name);
-  return found.map(
-    ([key, { fault, detail }]) => html`<p key=${key} class="notice bad"><${Icon} name="alert" /> <span>${words("phases", key.split("/")[0])}: it ${words("faults", fault)}.${detail && html` <small>${detail}</small>`}</span></p>`,
-  );
+  const alike = Map.groupBy(found, ([, { fault, detail }]) => `${fault}/${detail}`);
+  return [...alike].map(([why, each]) => {
+    const { fault, detail } = each[0][1];
+    const phases = each.map(([key]) => words("phases", key.split("/")[0]));
+    return html`<div key=${why} class="notice bad"><${Icon} name="alert" /><span><strong>${phases.join(", ")}:</strong> it ${words("faults", fault)}.
+      ${detail && html`<details><summary>More</summary><small>${detail}</small></details>`}</span></div>`;
+  });
 }
 
 function Vote({ ballot, state, here }) {

@@ -26,7 +26,7 @@ export function draw(place, series) {
       cursor: { show: false },
       legend: { live: false },
       series: [{}, line("Active debates", "--c-line-1"), line("Requests per second", "--c-line-2")],
-      axes: [axis, axis],
+      axes: [{ ...axis, incrs: [1, 5, 15, 30, 60, 300, 900, 3600] }, axis],
       scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
     },
     [series.at, series.active, series.rate],

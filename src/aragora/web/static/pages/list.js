@@ -67,7 +67,7 @@ export function Debates() {
     </div>
     <${Fault} problem=${problem} />
     <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (searches || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : "Loading …"}</p>
-    ${value && !rows.length && !asked && html`<p class="card empty">Nothing here yet. <a href="/">Ask a question.</a></p>`}
+    ${value && !rows.length && html`<p class="card empty">${asked ? "No debate has these words." : html`Nothing here yet. <a href="/">Ask a question.</a>`}</p>`}
     <ul class="rows">${rows.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</ul>
     ${value?.more && html`<p><button onClick=${() => setPages(pages + 1)}>Show more</button></p>`}
   </div>`;

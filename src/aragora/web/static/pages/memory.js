@@ -19,11 +19,11 @@ export function Memory() {
   const rows = found.value?.items || [];
   return html`<div class="narrow">
     <h1>Memory</h1>
-    <p class="muted">What agents may recall from earlier debates. Each tier forgets at its own pace.</p>
+    <p class="muted">What is remembered across debates. Each tier forgets at its own pace.</p>
     <${Fault} problem=${tiers.problem || found.problem} />
     <dl class="tiles">${(tiers.value?.tiers || []).map(
       (each) => html`<div key=${each.id} class="card" title=${each.description}><dt>${each.name}</dt>
-        <dd>${each.count}</dd><dd class="muted">${percent(each.utilization)} full · ${each.ttl_human}</dd></div>`,
+        <dd>${each.count}</dd><dd class="muted">${percent(each.utilization)} full · ${each.ttl_human === "no end" ? "kept for good" : `kept ${each.ttl_human}`}</dd></div>`,
     )}</dl>
     <div class="filters">
       <label class="search"><span class="sr">Search in memory</span><${Icon} name="search" />
@@ -33,6 +33,7 @@ export function Memory() {
       )}</div>
     </div>
     <p class="muted" role="status">${found.value ? plural(found.value.total, "memory", "memories") : "Loading …"}</p>
+    ${found.value && !rows.length && html`<p class="card empty">${asked || tier ? "Nothing of this kind is remembered." : html`Nothing is remembered yet. A program keeps a text with <code>POST /api/memory/store</code>.`}</p>`}
     <ul class="rows">${rows.map(
       (row) => html`<li key=${row.id} class="row"><p dir="auto" class="remembered">${row.content}</p>
         <p class="muted"><span class="badge">${row.tier}</span> importance ${percent(row.importance)} · ${when(row.created_at)}${row.debate_id && html` · <a href=${`/d/${row.debate_id}`}>the debate</a>`}</p></li>`,

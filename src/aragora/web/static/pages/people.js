@@ -1,20 +1,19 @@
 // Votes of the people who watch: counted beside the agents' ballots, never among them.
 import { html, useState } from "../dom.js";
-import { offers, post, voter } from "../api.js";
+import { offers, post, session, voter } from "../api.js";
 import { Avatar, Chip, Fault, Icon, announce, plural, words } from "../ui.js";
 import { people } from "../state.js";
 
 export function People({ state }) {
   const me = voter();
-  const [name, setName] = useState(me); // under which name the server counts this vote: an account has another
-  const mine = state.people.get(name);
+  const mine = state.people.get(me);
   const [choice, setChoice] = useState("");
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const counts = people(state);
   const cast = Object.values(counts).reduce((sum, n) => sum + n, 0);
-  const others = [...state.people.values()].filter((vote) => vote.reasoning && vote.voter !== name).slice(-20);
+  const others = [...state.people.values()].filter((vote) => vote.reasoning && vote.voter !== me).slice(-20);
   const open = !state.outcome;
   const picked = choice || mine?.choice || "";
   const submit = async (event) => {
@@ -22,8 +21,8 @@ export function People({ state }) {
     if (!picked || busy) return;
     setBusy(true);
     try {
-      const counted = await post(`/api/debates/${state.id}/vote`, { choice: picked, reason: reason.trim() || mine?.reasoning || "", voter: me });
-      setName(counted.voter);
+      const name = session.value ? {} : { voter: me }; // nobody gives themselves the name of an account
+      await post(`/api/debates/${state.id}/vote`, { choice: picked, reason: reason.trim() || mine?.reasoning || "", ...name });
       setProblem(null);
       announce(`Your vote for ${picked} is counted.`);
     } catch (error) {
@@ -68,7 +67,7 @@ export function Suggestions({ state }) {
     if (!text.trim() || busy) return;
     setBusy(true);
     try {
-      await post(`/api/debates/${state.id}/messages`, { content: text.trim(), user: voter() });
+      await post(`/api/debates/${state.id}/messages`, { content: text.trim(), ...(!session.value && { user: voter() }) });
       setText("");
       setProblem(null);
       announce("Your suggestion is recorded.");
@@ -97,10 +96,11 @@ function Turn({ turn, state }) {
   const [choice, setChoice] = useState("");
   const [position, setPosition] = useState("");
   const [problem, setProblem] = useState(null);
+  const [target, setTarget] = useState("");
   const voting = turn.choices.length > 0;
   const submit = async (event) => {
     event.preventDefault();
-    const said = voting ? { choice, reason: text.trim() } : { content: text.trim(), ...(position && { position }) };
+    const said = voting ? { choice, reason: text.trim() } : { content: text.trim(), ...(position && { position }), ...(target && { target }) };
     try {
       await post(`/api/debates/${state.id}/turn`, { seat: turn.seat, ...said });
     } catch (error) {
@@ -111,9 +111,11 @@ function Turn({ turn, state }) {
     (each) => html`<label key=${each} class="pick"><input type="radio" name=${name} checked=${value === each} onChange=${() => set(each)} /><span>${each}</span></label>`,
   )}</div>`;
   return html`<section class="card people turn" aria-label=${`Your turn: ${turn.seat}`}>
-    <h2>It is the turn of <${Chip} name=${turn.seat} seats=${state.seats} />: ${words("phases", turn.phase).toLowerCase()}</h2>
+    <h2>Your turn, <${Chip} name=${turn.seat} seats=${state.seats} />${": "}${words("phases", turn.phase).toLowerCase()}</h2>
+    <p class="muted">The others ${turn.round === 0 ? "do not see it before they have answered too" : "read it under a letter, not under your name"}. After ${plural(Math.round(turn.timeout_s / 60), "minute")} the seat counts as missing.</p>
     <form onSubmit=${submit}>
       ${voting && pick("Choice", turn.choices, choice, setChoice)}
+      ${turn.phase === "critique" && pick("Against whose answer", state.seats.map((seat) => seat.name).filter((name) => name !== turn.seat), target, setTarget)}
       ${turn.positions?.length > 0 && pick("Position", turn.positions, position, setPosition)}
       <label>${voting ? "Why" : "What you say"}<textarea rows="4" dir="auto" value=${text} onInput=${(e) => setText(e.target.value)}></textarea></label>
       <button class="primary" disabled=${voting ? !choice : !text.trim()}>Say it</button>

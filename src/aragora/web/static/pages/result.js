@@ -1,14 +1,8 @@
 // How a debate came out: the answer first, then why, with dissent and absence in plain sight.
-import { html, useState } from "../dom.js";
-import { ask, offers } from "../api.js";
-import { Avatar, Chip, Icon, Prose, copy, percent, plural, save, words } from "../ui.js";
+import { html } from "../dom.js";
+import { Avatar, Chip, Icon, Prose, percent, plural, words } from "../ui.js";
+import { Receipt, Rules } from "./checks.js";
 import { needed, numbers, standing, switches } from "../state.js";
-
-const RULES = [
-  ["more than half", (n) => Math.floor(n / 2) + 1],
-  ["two thirds", (n) => Math.ceil((2 * n) / 3 - 1e-9)],
-  ["everybody", (n) => n],
-];
 
 // In a word and in a sentence how it came out; where a seat was missing, also what the ballots say without it.
 function verdict({ outcome, decision }) {
@@ -24,18 +18,22 @@ export function Result({ state }) {
   const names = state.seats.map((seat) => seat.name);
   const last = Math.max(0, ...numbers(state).filter((number) => state.rounds.get(number).ballots.size));
   return html`<div class="result">
-    <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
-      <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
-      <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
-      ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
-      ${outcome.winner && html`<p class="muted by">Written by <${Chip} name=${outcome.winner} seats=${state.seats} /></p>`}
-      ${outcome.detail && html`<p>${outcome.detail}</p>`}
-    </section>
+    <div class="said-so">
+      <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
+        <h2 id="answer">${outcome.answer ? "The answer" : "No answer was chosen"}</h2>
+        ${outcome.answer && html`<${Prose} text=${outcome.answer} seats=${names} />`}
+        ${outcome.winner && html`<p class="muted by">Written by <${Chip} name=${outcome.winner} seats=${state.seats} /></p>`}
+        ${outcome.detail && html`<p>${outcome.detail}</p>`}
+        <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
+      </section>
+      ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
+      ${outcome.tally && html`<${Minds} state=${state} />`}
+    </div>
     <div class="why">
       ${outcome.tally && html`<${Votes} state=${state} tally=${outcome.tally} number=${last} />`}
-      <${Minds} state=${state} />
-      ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
       ${state.missing.length > 0 && html`<${Missing} state=${state} />`}
+      ${outcome.tally && html`<${Rules} state=${state} />`}
+      <${Receipt} state=${state} />
     </div>
   </div>`;
 }
@@ -60,19 +58,27 @@ function Votes({ state, tally, number }) {
       })}
       ${tally.received < total && html`<li key="none" class="muted"><span class="for">no vote</span><span></span><span></span><span class="n">${total - tally.received}</span></li>`}
     </ul>
-    <p class="muted">${top > 0 && html`${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}. Under other rules: ${RULES.map(
-      ([label, count]) => `${label} ${top >= count(total) ? "✓" : `✗ (${plural(count(total) - top, "vote")} short)`}`,
-    ).join(", ")}.`}</p>
+    ${top > 0 && html`<p class="muted">${top} of ${total} stand behind it${need ? `; the rule asked for ${need}` : ""}.</p>`}
     <${Account} account=${state.outcome.account} />
-    ${numbers(state).filter((each) => state.rounds.get(each).tally).length > 1 &&
-    html`<ol class="steps" aria-label="Agreement by round">${numbers(state)
-      .filter((each) => state.rounds.get(each).tally)
-      .map((each) => {
-        const { agreement } = state.rounds.get(each).tally;
-        return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
-          <span class="bar" aria-hidden="true"><i style=${{ inlineSize: percent(agreement).replace(" ", "") }}></i></span><span class="n">${percent(agreement)}</span></li>`;
-      })}</ol>`}
+    <${Steps} state=${state} />
   </section>`;
+}
+
+// The tallies one below the other, from the blind one to the last: a part for each answer that got votes, in the order of the last.
+function Steps({ state }) {
+  const counted = numbers(state).filter((each) => state.rounds.get(each).tally);
+  if (counted.length < 2) return null;
+  const last = state.rounds.get(counted.at(-1)).tally.counts;
+  const order = (choice) => last[choice] || 0;
+  return html`<div><h3>From blind to last</h3><ol class="steps">${counted.map((each) => {
+    const { agreement, counts, eligible } = state.rounds.get(each).tally;
+    const parts = Object.entries(counts).sort((a, b) => order(b[0]) - order(a[0]) || a[0].localeCompare(b[0]));
+    const told = parts.map(([choice, votes]) => `${votes} for ${choice}`).join(", ");
+    return html`<li key=${each}><span class="muted">${each ? `Round ${each}` : "Blind"}</span>
+      <span class="stack-bar" role="img" aria-label=${told || "no votes"} title=${told}>${parts.map(
+        ([choice, votes]) => html`<i key=${choice} class=${`s${Math.max(0, state.seats.findIndex((seat) => seat.name === choice)) % 8}`} style=${{ inlineSize: `${(100 * votes) / eligible}%` }}></i>`,
+      )}</span><span class="n">${percent(agreement)}</span></li>`;
+  })}</ol></div>`;
 }
 
 const EFFECTS = {
@@ -97,7 +103,7 @@ function Minds({ state }) {
     <h2 id="minds">${changed.length ? plural(changed.length, "change") + " of mind" : "Nobody changed their vote"}</h2>
     ${changed.length > 0 &&
     html`<ul class="minds">${changed.map(
-      (each) => html`<li key=${`${each.round}${each.seat}`}><p><${Chip} name=${each.seat} seats=${state.seats} /> went from <${Chip} name=${each.from} seats=${state.seats} /> to
+      (each) => html`<li key=${`${each.round}${each.seat}`}><p><${Chip} name=${each.seat} seats=${state.seats} /> went from <${Chip} name=${each.from} seats=${state.seats} />${" to "}
         <${Chip} name=${each.to} seats=${state.seats} /> in round ${each.round}</p>
         ${each.reason && html`<${Prose} className="small" text=${each.reason} seats=${state.seats.map((seat) => seat.name)} />`}</li>`,
     )}</ul>`}
@@ -125,48 +131,4 @@ function Missing({ state }) {
         <span class="muted"> in ${first.round ? `round ${first.round}` : "the blind round"} (${words("phases", first.phase)})${more.length > 0 && ` and ${plural(more.length, "later turn")}`}</span></li>`,
     )}</ul>
   </section>`;
-}
-
-// The address to pass on, and everything that can be taken away.
-export function Share({ state }) {
-  const [done, setDone] = useState("");
-  const { id } = state;
-  const link = async () => {
-    const copied = await copy(location.href);
-    setDone(copied ? "Link copied" : location.href);
-    setTimeout(() => setDone(""), 4000);
-  };
-  const take = async (path, name, type) => {
-    try {
-      save(name, await (await ask("GET", path)).text(), type);
-    } catch (problem) {
-      setDone(problem.message);
-      setTimeout(() => setDone(""), 4000);
-    }
-  };
-  const formats = offers("/api/debates/{id}/export/{format}") ? [["html", "As a page"], ["csv", "As a table"]] : [];
-  return html`<button class="quiet" onClick=${link}><${Icon} name="share" />${done || "Copy link"}</button>
-    <details class="menu"><summary class="quiet button"><${Icon} name="down" />Export</summary>
-      <div class="card">
-        <button class="quiet" onClick=${() => save(`debate-${id}.md`, markdown(state), "text/markdown")}>As Markdown</button>
-        ${formats.map(([format, label]) => html`<button key=${format} class="quiet" onClick=${() => take(`/api/debates/${id}/export/${format}`, `debate-${id}.${format}`, "application/octet-stream")}>${label}</button>`)}
-        <button class="quiet" onClick=${() => take(`/api/debates/${id}`, `debate-${id}.json`, "application/json")}>The debate, JSON</button>
-        <button class="quiet" onClick=${() => take(`/api/debates/${id}/events?limit=1000`, `debate-${id}-log.json`, "application/json")}>The log, JSON</button>
-        ${offers("/api/debates/{id}/receipt") && html`<button class="quiet" onClick=${() => take(`/api/debates/${id}/receipt`, `debate-${id}-receipt.json`, "application/json")}>The receipt</button>`}
-      </div></details>`;
-}
-
-function markdown(state) {
-  const { brief, outcome } = state;
-  const lines = [`# ${brief.topic}`, ""];
-  if (outcome) lines.push(`**${[].concat(words("outcomes", outcome.outcome))[0]}.** ${words("stopped", outcome.stopped)}`, "", outcome.answer || "", "");
-  for (const number of numbers(state)) {
-    const here = state.rounds.get(number);
-    lines.push(`## Round ${number}`, "");
-    for (const [key, said] of here.texts) lines.push(`### ${said.seat} (${words("phases", key.split("/")[0])})`, "", said.content, "");
-    for (const said of [...here.critiques.values()].flat()) lines.push(`> **${said.seat}** to ${said.target || "all"}: ${said.content.replaceAll("\n", "\n> ")}`, "");
-    for (const ballot of here.ballots.values()) lines.push(`- ${ballot.seat} votes for ${ballot.choice}: ${ballot.reasoning}`);
-    if (here.tally) lines.push("", `${percent(here.tally.agreement)} agree.`, "");
-  }
-  return lines.join("\n");
 }

@@ -7,7 +7,8 @@ import { current, fresh, take, thinking } from "../state.js";
 import { Badge, Fault, Icon, announce, percent, plural, words } from "../ui.js";
 import { Board } from "./board.js";
 import { Meter, Timeline } from "./timeline.js";
-import { Result, Share } from "./result.js";
+import { Result } from "./result.js";
+import { Share } from "./take.js";
 import { People, Suggestions, Turns } from "./people.js";
 
 const LOST_AFTER_MS = 1200; // a line that is back sooner was not worth a word
@@ -93,8 +94,9 @@ export function Watch({ id, served }) {
     if (state.brief) document.title = `${state.outcome ? "" : "● "}${state.brief.topic.slice(0, 80)} · Aragora`;
   }, [Boolean(state.brief), Boolean(state.outcome)]);
   if (watched.gone.value) {
-    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, the address was cut short, or it is not for you to read.
-      ${config.auth !== "off" && !session.value && html` <a href="/account">Log in</a>, or look at`} <a href="/debates">all debates</a>.</p></div>`;
+    return html`<div class="narrow"><h1>No such debate</h1><p>It may never have been, the address was cut short, or it is not for you to read.</p>
+      <p class="links">${config.auth !== "off" && !session.value && html`<a class="button primary" href="/account">Log in</a>`}
+        <a class="button" href="/debates">See all debates</a> <a class="button" href="/">Ask a question</a></p></div>`;
   }
   if (!state.brief) return html`<${Waiting} lost=${watched.line.value === "lost"} served=${served} />`;
   return html`<${Debate} watched=${watched} state=${state} />`;
@@ -123,12 +125,11 @@ function Debate({ watched, state }) {
     <section key="how" class="how" aria-labelledby="how">
       <h2 id="how" class=${outcome ? "" : "sr"}>How it was reached</h2>
       <${Timeline} state=${state} shown=${shown} pinned=${pinned !== null} pin=${pin} />
+      <${Turns} key="turns" state=${state} />
       ${!outcome && html`<${Meter} key="meter" state=${state} number=${shown} />`}
       <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
     </section>
-    <${Turns} key="turns" state=${state} />
-    <${People} key="people" state=${state} />
-    <${Suggestions} key="suggestions" state=${state} />
+    <div key="people" class="audience"><${People} state=${state} /><${Suggestions} state=${state} /></div>
   </article>`;
 }
 
