@@ -22,11 +22,14 @@ AGENTS = ["sim:p=0.95", "sim:p=0.7", "sim:p=0.4"]
 
 
 async def held(store: Store, count: int, *, first: int = 0) -> list[str]:
-    """Debates that have ended, one of them with people's votes."""
+    """Debates that have ended."""
     engine = an_engine(store)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(engine.run())
-        briefs = [a_brief(agents=AGENTS, protocol="vote_only@1", seed=first + n, self_vote=True) for n in range(count)]
+        briefs = [
+            a_brief(agents=AGENTS, protocol="vote_only@1", rule="plurality", options=("right", "wrong"), seed=first + n)
+            for n in range(count)
+        ]
         ids = [await engine.create(brief) for brief in briefs]
         while any([(await store.debate(debate_id)).ended_at is None for debate_id in ids]):
             await asyncio.sleep(0.01)
