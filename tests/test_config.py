@@ -252,3 +252,20 @@ def test_process_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     a_file(tmp_path, "max_rounds = 6")
     settings = config.load_here({}).settings
     assert (7, 6) == (settings.max_agents, settings.max_rounds)
+
+
+@pytest.mark.parametrize(
+    "url", ["cache", "http://cache", "redis://", "redis://cache/main", "redis+sentinel://a:1,b:2", "redis+cluster:///0"]
+)
+def test_redis_that_cannot_be_found_is_refused(url: str) -> None:
+    """A URL names a server; one of sentinels the master as well."""
+    (fault,) = faults_of(environ={"ARAGORA_REDIS_URL": url})
+    assert fault.startswith("ARAGORA_REDIS_URL: must look like redis://HOST:PORT")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://cache", "rediss://me:p%2Fw@cache:1/2", "redis+cluster://a:1,b:2", "redis+sentinel://:x@a:1,[::1]:2/main"]
+)
+def test_redis_in_every_form(url: str) -> None:
+    """One server, a cluster, or sentinels."""
+    assert url == load({}, {"ARAGORA_REDIS_URL": url}, None).settings.redis_url

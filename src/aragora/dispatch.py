@@ -45,6 +45,15 @@ class Dispatch(Protocol):
         """How many accepted debates wait for a place."""
         ...
 
+    @property
+    def places(self) -> int:
+        """How many debates may run at once, here and elsewhere."""
+        ...
+
+    def running(self, here: int) -> int:
+        """How many debates run, `here` and elsewhere."""
+        ...
+
     def place(self, running: int) -> AbstractContextManager[None]:
         """Hold a place while a debate is being stored, with `running` running here; raises RateLimited when there is none."""
         ...
@@ -87,6 +96,15 @@ class LocalDispatch:
     def queued(self) -> int:
         """How many accepted debates wait for a place."""
         return len(self._waiting)
+
+    @property
+    def places(self) -> int:
+        """All are here."""
+        return self._running_max
+
+    def running(self, here: int) -> int:
+        """All are here."""
+        return here
 
     @contextlib.contextmanager
     def place(self, running: int) -> Iterator[None]:
@@ -136,7 +154,7 @@ class FleetDispatch:
 
     def __init__(self, leases: Leases, bus: Bus, *, runner: str, places: int, queued_max: int, now: Callable[[], str]) -> None:
         """`runner` names this process and no other, ever."""
-        self._leases, self._bus, self._places, self._queued_max, self._now = leases, bus, places, queued_max, now
+        self._leases, self._bus, self._own_places, self._queued_max, self._now = leases, bus, places, queued_max, now
         self.runner = runner
         self.woken = asyncio.Event()
         self.wait_s: float | None = LOOK_EVERY_S
@@ -156,6 +174,15 @@ class FleetDispatch:
     def queued(self) -> int:
         """How many debates of the whole fleet wait for a place."""
         return self._waiting
+
+    @property
+    def places(self) -> int:
+        """How many debates the whole fleet may run at once."""
+        return self._capacity - self._queued_max
+
+    def running(self, here: int) -> int:
+        """How many debates the whole fleet runs, as of the last count."""
+        return max(here, self._unfinished - self._waiting)
 
     @contextlib.contextmanager
     def place(self, running: int) -> Iterator[None]:  # noqa: ARG002  # the fleet counts
@@ -187,7 +214,7 @@ class FleetDispatch:
         try:
             if monotonic() - self._beaten >= LOOK_EVERY_S:
                 await self._beat()
-            if not self._places:
+            if not self._own_places:
                 return Look()
             await self._take(len(before))
             mine = set(await self._leases.mine(self.runner))
@@ -201,8 +228,8 @@ class FleetDispatch:
 
     async def _beat(self) -> None:
         self._beaten = monotonic()
-        if self._places:
-            await self._leases.beat(self.runner, places=self._places, at=self._now())
+        if self._own_places:
+            await self._leases.beat(self.runner, places=self._own_places, at=self._now())
         runners, counts = await self._leases.runners(), await self._leases.counts()
         for runner in runners:
             beat, looks = self._still.get(runner.id, (-1, 0))
@@ -212,7 +239,7 @@ class FleetDispatch:
             self._still[name] = (-1, self._still.get(name, (-1, 0))[1] + 1)
         self._still = {name: still for name, still in self._still.items() if name in known}
         dead = [name for name, (_, looks) in self._still.items() if looks >= STILL_LOOKS_MAX and name != self.runner]
-        if self._places:
+        if self._own_places:
             for name in dead:
                 freed = await self._leases.bury(name)
                 log.warning("a runner is gone", runner=name, debates=freed)
@@ -232,7 +259,7 @@ class FleetDispatch:
                 await self._leases.take_one(self.runner, debate_id)
                 self._offered.discard(debate_id)
             return
-        free = self._places - running
+        free = self._own_places - running
         if free > 0:
             counts = await self._leases.counts()
             self._waiting = counts.pop("", 0)
@@ -257,7 +284,7 @@ class FleetDispatch:
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None
-        if self._places:
+        if self._own_places:
             with contextlib.suppress(StoreError):
                 await self._leases.bury(self.runner)
                 self._bus.ring(WORK)

@@ -156,16 +156,26 @@ class Engine:
             task.cancel()
 
     async def create(
-        self, brief: Brief, *, start: bool = True, filing: Filing = UNFILED, lap: Callable[[str], object] = lambda _: None
+        self,
+        brief: Brief,
+        *,
+        start: bool = True,
+        filing: Filing = UNFILED,
+        told: Sequence[Message] = (),
+        lap: Callable[[str], object] = lambda _: None,
     ) -> str:
-        """Store a debate and, unless told otherwise, start it; returns its id once it is on disk. `lap` is told of each step."""
+        """Store a debate, with what was `told` before, and start it unless told otherwise; returns its id once it is on disk.
+
+        `lap` is told of each step.
+        """
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
+            if start and (parent := self.metrics.traces.here):
+                await self._parents.keep(debate_id, parent)  # first: another process may take the debate as soon as it is stored
             lap("logic")
-            await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing)
+            await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)
             if start:
-                if parent := self.metrics.traces.here:
-                    await self._parents.keep(debate_id, parent)
+                log.info("debate started", debate_id=debate_id, seats=len(brief.seats))
                 self._offer(debate_id)
         return debate_id
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
-REDIS = ("redis://", "rediss://", "redis+cluster://", "redis+sentinel://")
+REDIS = re.compile(r"(?:(?:rediss?|redis\+cluster)://[^/\s]+(?:/\d*)?|redis\+sentinel://[^/\s]+/[^/\s]+)\Z")
 # A scheme, a name or address, perhaps a port: what browsers send as Origin.
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?\Z|https?://\[[0-9a-f:.]+\](?::\d{1,5})?\Z")
 
@@ -37,7 +37,8 @@ def of_postgres(url: str) -> str | None:
 
 def of_redis(url: str) -> str | None:
     """A Redis."""
-    return None if url.startswith(REDIS) else "must begin with " + ", ".join(REDIS[:-1]) + f" or {REDIS[-1]}"
+    like = "redis://HOST:PORT, redis+cluster://HOST:PORT,HOST:PORT or redis+sentinel://HOST:PORT,HOST:PORT/NAME-OF-THE-MASTER"
+    return None if REDIS.match(url) else f"must look like {like}"
 
 
 def of_networks(text: str) -> str | None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from time import monotonic, time
+from typing import Any
 
 import structlog
 
@@ -144,7 +145,11 @@ class _Shared:
         from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
         from limits.storage import storage_from_string  # noqa: PLC0415
 
-        options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        options: dict[str, Any] = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        self._sentinel = redis_url.startswith("redis+sentinel://")
+        if self._sentinel:
+            # The login is that of the servers; sentinels are asked without one, and a replica may not have counted yet.
+            options |= {"use_replicas": False, "sentinel_kwargs": {**options, "username": None, "password": None}}
         self._storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._item = RateLimitItemPerMinute
@@ -157,7 +162,10 @@ class _Shared:
         return Allowance(kind, amount, max(0, window.remaining), reset_s, granted)
 
     async def close(self) -> None:
-        await self._storage.bridge.storage.aclose()  # type: ignore[union-attr]  # redis-py behind it
+        bridge: Any = self._storage.bridge  # type: ignore[union-attr]  # redis-py behind it
+        sentinels = bridge.sentinel.sentinels if self._sentinel else ()
+        for client in (bridge.storage, *sentinels):
+            await client.aclose()
 
 
 class Proxies:

@@ -24,7 +24,7 @@ async def passed(limits: Limits, kind: str, times: int) -> int:
     return count
 
 
-@pytest.mark.parametrize("kind", ["redis", "cluster"])
+@pytest.mark.parametrize("kind", ["redis", "cluster", "sentinel"])
 def test_processes_count_together(kind: str) -> None:
     """What one process lets through the other does not let through again."""
 
@@ -40,6 +40,9 @@ def test_processes_count_together(kind: str) -> None:
     if kind == "redis":
         with servers.redis() as cache:
             run(main(cache.url))
+    elif kind == "sentinel":
+        with servers.redis() as cache, servers.redis_sentinel(cache) as port:
+            run(main(f"redis+sentinel://127.0.0.1:{port}/main"))
     else:
         with servers.redis_cluster() as nodes:
             run(main(servers.cluster_url(nodes)))

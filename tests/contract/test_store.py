@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import servers
@@ -19,9 +20,12 @@ from aragora.store import Migration, Statement, position
 from aragora.store.audience import Audience
 from aragora.store.chain import entries
 from aragora.store.copy import copy
+from aragora.store.ownership import Ownership
 from aragora.store.postgres import connect
-from aragora.store.records import Cursor
+from aragora.store.records import Cursor, Reader, Visibility
+from aragora.store.repeats import Repeats
 from aragora.store.sqlite import Sqlite
+from aragora.store.stamps import Stamp
 from aragora.store.store import Store
 
 Open = Callable[[], AbstractAsyncContextManager[Store]]
@@ -413,25 +417,123 @@ def test_everything_is_copied(tmp_path: Path, database: servers.Postgres) -> Non
     run(main())
 
 
-def test_copy_serves_lists_but_never_hides_what_its_reader_wrote(database: servers.Postgres) -> None:
+@pytest.fixture(scope="module")
+def replicated() -> Iterator[tuple[servers.Postgres, servers.Postgres]]:
+    """A PostgreSQL of its own, and its copy."""
+    with servers.postgres() as primary, servers.standby(primary, "late") as replica:
+        yield primary, replica
+
+
+Replicated = tuple[servers.Postgres, servers.Postgres]
+
+
+async def arrived(replica: servers.Postgres, name: str, debates: int) -> None:
+    """Wait until the copy has so many debates."""
+    async with asyncio.timeout(10):
+        while await asyncio.to_thread(replica.sql, "SELECT COUNT(*) FROM debates", name) != str(debates):
+            await asyncio.sleep(0.02)
+
+
+def test_copy_serves_lists_but_never_hides_what_its_reader_wrote(replicated: Replicated) -> None:
     """Lists come from the replica, unless it lacks what this caller wrote; when it is away, they come from the primary."""
-    with servers.standby(database, "late") as copy_of:
-        name = "read"
-        database.sql(f"CREATE DATABASE {name}")
+    primary, replica = replicated
+    name = "read"
+    primary.sql(f"CREATE DATABASE {name}")
 
-        async def main() -> None:
-            async with connect(database.url(name), replica_url=copy_of.url(name)) as both:
-                store = Store(both)
-                await store.migrate(NOW)
-                await store.create("d1", a_brief(), at=NOW, start=True)
-                copy_of.sql("SELECT pg_wal_replay_pause()", name)
+    async def main() -> None:
+        async with connect(primary.url(name), replica_url=replica.url(name)) as both:
+            store = Store(both)
+            await store.migrate(NOW)
+            await store.create("d1", a_brief(), at=NOW, start=True)
+            await arrived(replica, name, 1)
+            replica.sql("SELECT pg_wal_replay_pause()", name)
+            await store.create("d2", a_brief(), at=NOW, start=True)
+            assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
+            position.set("")
+            assert ["d1"] == [row.id for row in await store.debates(limit=5)]
+            replica.sql("SELECT pg_wal_replay_resume()", name)
+            replica.kill()
+            assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
+            await store.close()
+
+    run(main())
+    replica.start()
+
+
+def test_lists_never_show_what_was_just_made_private(replicated: Replicated) -> None:
+    """A replica that does not know of it yet is not believed."""
+    primary, replica = replicated
+    name = "hidden"
+    primary.sql(f"CREATE DATABASE {name}")
+
+    async def main() -> None:
+        async with connect(primary.url(name), replica_url=replica.url(name)) as both:
+            store, stranger = Store(both), Reader("")
+            await store.migrate(NOW)
+            for number in range(3):
+                await store.create(f"d{number}", a_brief(), at=AT.format(number), start=True)
+            await arrived(replica, name, 3)
+            replica.sql("SELECT pg_wal_replay_pause()", name)
+            await Ownership(both).show("d1", Visibility.PUBLIC, Visibility.PRIVATE)
+            position.set("")
+            running = (Status.PENDING, Status.ACTIVE)
+            for statuses in ((), running):
+                found = await store.debates(limit=5, reader=stranger, statuses=statuses)
+                assert ["d2", "d0"] == [row.id for row in found]
+            assert 2 == await store.total(reader=stranger)
+            assert 3 == len(await store.debates(limit=5))  # whoever may see everything, sees the copy
+            replica.sql("SELECT pg_wal_replay_resume()", name)
+            await store.close()
+
+    run(main())
+
+
+def test_mark_of_a_request_is_in_the_transaction_of_its_effect(opened: Open) -> None:
+    """A request that is to be done once leaves its mark with the first write that takes effect, and with no other."""
+
+    async def body(store: Store) -> None:
+        repeats, stamp = Repeats(store.database), Stamp("once")
+        assert await repeats.reserve("once", "print", at=NOW, before=NOW, dead=NOW)
+        with stamp.held():
+            with pytest.raises(NotFound):
+                await store.append("nothing", a_message(), at=NOW)
+            assert not stamp.made
+            await store.create("d1", a_brief(), at=NOW, start=True)
+            await store.create("d2", a_brief(), at=NOW, start=True)
+        known = await repeats.find("once")
+        assert known is not None
+        assert (True, "done", "d1") == (stamp.made, known.state, known.reference)
+
+    with_store(opened, body)
+
+
+def test_index_is_built_while_others_write(database: servers.Postgres) -> None:
+    """Building an index waits for those who write and holds up nobody; one half built by a dead process is built anew."""
+    name = "indexed"
+    database.sql(f"CREATE DATABASE {name}")
+    step = Migration(name="9999_try", sql="-- Why.\n\nCREATE INDEX CONCURRENTLY idx_try ON debates (round, id);\n")
+
+    async def main() -> None:
+        async with connect(database.url(name)) as one, connect(database.url(name)) as other:
+            store = Store(one)
+            await store.migrate(NOW)
+            await store.create("d1", a_brief(), at=NOW, start=True)
+            writer = await asyncpg.connect(database.url(name))
+            transaction = writer.transaction()
+            await transaction.start()
+            await writer.execute("UPDATE debates SET round = 0 WHERE id = 'd1'")
+            async with asyncio.TaskGroup() as tasks:
+                both = [tasks.create_task(each.migrate([step], NOW)) for each in (one, other)]
+                await asyncio.sleep(0.5)
+                assert not any(task.done() for task in both)
                 await store.create("d2", a_brief(), at=NOW, start=True)
-                assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
-                position.set("")
-                assert "d2" not in {row.id for row in await store.debates(limit=5)}
-                copy_of.sql("SELECT pg_wal_replay_resume()", name)
-                copy_of.kill()
-                assert {"d1", "d2"} == {row.id for row in await store.debates(limit=5)}
-                await store.close()
+                await transaction.commit()
+            assert [["9999_try"], []] == sorted((task.result() for task in both), reverse=True)
+            await writer.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_try'::regclass")
+            await writer.execute("DELETE FROM migrations WHERE name = '9999_try'")
+            assert ["9999_try"] == await one.migrate([step], NOW)
+            assert await writer.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_try'::regclass")
+            await writer.close()
+            await store.close()
 
-        run(main())
+    run(main())

@@ -13,7 +13,7 @@ from aragora.errors import Conflict, Fenced, Invalid, NotFound, RateLimited
 from aragora.metrics import memory_bytes
 from aragora.providers import Completion, OnText, ProviderError, Request
 from aragora.providers.agents import Agents
-from builders import a_brief, an_engine, ended, parts_at, store_at
+from builders import a_brief, an_engine, elsewhere, ended, parts_at, store_at
 
 
 class Odd(Agents):
@@ -214,8 +214,11 @@ def test_a_debate_can_wait_to_be_started(tmp_path: Path) -> None:
 
 
 def test_a_thousand_debates_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A thousand debates run at once in one process, all complete without a gap; what each costs in memory is printed."""
-    many = 1000
+    """A thousand debates run at once in one process, all complete without a gap; what each costs in memory is printed.
+
+    On PostgreSQL, where one process of a fleet has its share, it is two hundred.
+    """
+    many = 200 if elsewhere else 1000
 
     async def check() -> None:
         async with parts_at(tmp_path, demo_delay_s=2, max_running_debates=many, max_queued_debates=0) as parts:
@@ -224,7 +227,7 @@ def test_a_thousand_debates_at_once(tmp_path: Path, capsys: pytest.CaptureFixtur
             with pytest.raises(RateLimited):
                 await parts.engine.create(a_brief())
             running, most = 0, 0.0
-            while running < many or parts.engine.running:  # in a fleet a debate is taken a moment after it is stored
+            while await parts.store.unfinished(limit=1) or parts.engine.running:
                 running, most = max(running, parts.engine.running), max(most, memory_bytes())
                 await asyncio.sleep(0.05)
             seconds = time.monotonic() - began

@@ -102,32 +102,43 @@ CUTS = st.lists(st.tuples(st.sampled_from(["ask", "before", "after"]), st.intege
 AGENTS = st.lists(st.sampled_from(["demo", "demo:sceptic", "demo:analyst"]), min_size=1, max_size=4)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+power_cuts = given(
     agents=AGENTS,
     rounds=st.integers(1, 3),
     seed=st.integers(0, 2**53),
     cuts=CUTS,
     protocol=st.sampled_from(["critique@1", "vote_only@1"]),
 )
-def test_power_cuts_change_nothing(
-    tmp_path: Path, agents: list[str], rounds: int, seed: int, cuts: list[tuple[str, int]], protocol: str
-) -> None:
+a_try = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+async def cut(file: Path, brief: Brief, cuts: list[tuple[str, int]]) -> None:
+    """Hold a debate without power cuts and with them, and compare."""
+    async with store_at(file) as store:
+        whole, _ = await hold(store, brief, iter(()))
+        broken, lives = await hold(store, brief, iter(cuts))
+    assert essence(whole) == essence(broken)
+    assert [event.seq for event in broken] == [*range(1, len(broken) + 1)]
+    assert {key: 1 for life in lives for key in life.asked if life.asked[key] > 1} == {}
+    again = Counter(key for life in lives for key in life.asked)
+    # A call is repeated only if it was in flight at a cut, and a cut finds at most one call of each seat in flight.
+    assert sum(again.values()) - len(again) <= len(cuts) * len(brief.seats)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@settings(a_try, max_examples=300)
+@power_cuts
+def test_power_cuts_change_nothing(tmp_path: Path, cuts: list[tuple[str, int]], **given: Any) -> None:
     """Cut the power at any call or append, any number of times: the log says what it would have said, without gaps."""
-    brief = a_brief(agents=agents, rounds=rounds, seed=seed, protocol=protocol)
+    asyncio.run(cut(tmp_path / "log.db", a_brief(**given), cuts))
 
-    async def check() -> None:
-        async with store_at(tmp_path / "log.db") as store:
-            whole, _ = await hold(store, brief, iter(()))
-            broken, lives = await hold(store, brief, iter(cuts))
-        assert essence(whole) == essence(broken)
-        assert [event.seq for event in broken] == [*range(1, len(broken) + 1)]
-        assert {key: 1 for life in lives for key in life.asked if life.asked[key] > 1} == {}
-        again = Counter(key for life in lives for key in life.asked)
-        # A call is repeated only if it was in flight at a cut, and a cut finds at most one call of each seat in flight.
-        assert sum(again.values()) - len(again) <= len(cuts) * len(brief.seats)
 
-    asyncio.run(check())
+@pytest.mark.parametrize("database_kind", ["postgres", "pgbouncer"], indirect=True)
+@settings(a_try, max_examples=10)
+@power_cuts
+def test_power_cuts_change_nothing_on_a_server(tmp_path: Path, cuts: list[tuple[str, int]], **given: Any) -> None:
+    """The same on PostgreSQL, where each try takes longer, a few times."""
+    asyncio.run(cut(tmp_path / "log.db", a_brief(**given), cuts))
 
 
 @pytest.mark.parametrize("where", ["ask", "before", "after"])

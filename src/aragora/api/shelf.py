@@ -292,7 +292,7 @@ async def statistics(parts: Parts, request: Request) -> Response:
             completed=counts[Status.COMPLETED],
             failed=counts[Status.FAILED],
             by_status=counts,
-            running=parts.engine.running,
+            running=parts.engine.dispatch.running(parts.engine.running),
             queued=parts.engine.queued,
         )
         kept = msgspec.json.encode(answer)
@@ -301,15 +301,16 @@ async def statistics(parts: Parts, request: Request) -> Response:
 
 
 async def queue(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
-    """How many debates run and wait in this process."""
+    """How many debates run and wait, on whichever process."""
     engine = parts.engine
+    running = engine.dispatch.running(engine.running)
     answer = Queue(
         status="stopping" if engine.stopping else "running",
-        running=engine.running,
-        active=engine.running,
+        running=running,
+        active=running,
         queued=engine.queued,
         pending=engine.queued,
-        running_max=engine.bounds.running_max,
+        running_max=engine.dispatch.places,
         queued_max=engine.bounds.queued_max,
     )
     return reply(answer)

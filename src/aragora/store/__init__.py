@@ -22,6 +22,7 @@ class Statement:
 
     sql: str
     params: Params
+    long: bool = False  # in a guard: the work may take long, and others should not have to wait for it
 
 
 class Database(Protocol):
@@ -35,6 +36,11 @@ class Database(Protocol):
     @property
     def connections(self) -> int:
         """How many connections are open."""
+        ...
+
+    @property
+    def lags(self) -> bool:
+        """Whether what is read with `late` may be behind."""
         ...
 
     @property

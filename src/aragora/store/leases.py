@@ -75,14 +75,16 @@ class Leases:
         return [str(row[0]) for row in await self._db.read(MINE, {"id": runner})]
 
     async def cut(self, runner: str, ids: Sequence[str]) -> list[str]:
-        """Those of `ids` that `runner` must stop running: cancelled, or not its own any more."""
+        """Those of `ids` that `runner` must stop running: cancelled, deleted, or not its own any more."""
         names: dict[str, Value] = {f"id{place}": debate_id for place, debate_id in enumerate(ids)}
-        places = ", ".join(f":{name}" for name in names)
-        query = (
-            "SELECT id FROM debates WHERE (status = 'cancelled' OR (status IN ('pending', 'active')"  # noqa: S608  # names of ours
-            f" AND COALESCE(runner, '') <> :runner)) AND id IN ({places})"
-        )
-        return [str(row[0]) for row in await self._db.read(query, {**names, "runner": runner})]
+        query = f"SELECT id, status, COALESCE(runner, '') FROM debates WHERE id IN ({', '.join(f':{name}' for name in names)})"  # noqa: S608  # names of ours
+        found = {str(debate_id): (status, holder) for debate_id, status, holder in await self._db.read(query, names)}
+
+        def over(debate_id: str) -> bool:
+            status, holder = found.get(debate_id, ("cancelled", ""))
+            return status == "cancelled" or (status in {"pending", "active"} and holder != runner)
+
+        return [debate_id for debate_id in ids if over(debate_id)]
 
     async def take(self, runner: str, *, places: int) -> list[str]:
         """Give a runner debates that nobody has, oldest first."""

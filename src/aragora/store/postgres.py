@@ -21,6 +21,7 @@ from aragora.errors import Overloaded, StoreError
 from aragora.store import Dialect, Migration, Params, Row, Statement, Value, position
 from aragora.store.rewrite import from_json, locked_table, positional, returns, types_of
 from aragora.store.schema import CALL, PREPARE, apply
+from aragora.store.stamps import held, stamped
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -98,6 +99,11 @@ class Postgres:
         return sum(int(pool.get_size()) for pool in (self._pool, self._replica) if pool is not None)
 
     @property
+    def lags(self) -> bool:
+        """Whether there is a replica."""
+        return self._replica is not None
+
+    @property
     def state(self) -> int | None:
         """Other processes write too, and asking costs as much as reading."""
         return None
@@ -123,7 +129,8 @@ class Postgres:
             raise StoreError("The database is closed.")
         if self._waiting >= WAITING_MAX:
             raise Overloaded("Too many writes are waiting for the database.", retry_after_s=1)
-        unit = _Unit(work, asyncio.get_running_loop().create_future())
+        stamp = held()
+        unit = _Unit(stamped(work, stamp), asyncio.get_running_loop().create_future())
         self._waiting += 1
         self._queue.put_nowait(unit)
         try:
@@ -134,6 +141,8 @@ class Postgres:
         finally:
             self._waiting -= 1
         position.set(batch_id)
+        if stamp is not None and rows:
+            stamp.made = True
         return rows
 
     async def migrate(self, migrations: Sequence[Migration], now: str) -> list[str]:

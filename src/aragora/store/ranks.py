@@ -190,7 +190,7 @@ class Ranks:
     async def board(self, judge: str = PANEL, *, limit: int, offset: int = 0) -> list[Standing]:
         """Agents by strength, those who have played enough first."""
         query = BY_PANEL + PLACED if judge == PANEL else BY_PEOPLE + PLACED_BY_PEOPLE
-        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset})]
+        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset}, late=True)]
 
     async def total(self, judge: str = PANEL) -> int:
         """How many agents that board has."""

@@ -5,6 +5,8 @@ the table of answers that were given to batches.
 """
 
 import asyncio
+import contextlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_MS = 1000
 ATTEMPTS_MAX = 30
 PAUSE_S = 0.5
+# Once it has its locks a step may take its time; it is not a command like others, which are given up after seconds.
+STEP_TIMEOUT_S = 86_400.0
+# A step that is one such statement runs outside of a transaction: it takes its time, and nobody waits for it.
+INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON [^;]+;?\Z")
+COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+INDEX_STATE = """
+SELECT i.indisvalid, EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
+FROM pg_index i WHERE i.indexrelid = to_regclass($1)
+"""
 
 # The function's name carries a version: servers of the version before go on with theirs while the fleet is being replaced.
 CALL = "SELECT aragora_write_1($1::text, $2::text)"
@@ -88,25 +99,48 @@ async def apply(connection: "Connection", migrations: Sequence[Migration], now: 
 
 async def _patiently(connection: "Connection", migration: Migration, now: str) -> bool:
     """Apply one step once. While somebody holds what it needs, step back, let the queue behind pass, and try again."""
+    index = INDEX.match(COMMENT.sub("", migration.sql).strip())
     for _ in range(ATTEMPTS_MAX):
         try:
+            if index is not None and not await _known(connection, migration):
+                await _built(connection, index[1], index[0])
             async with connection.transaction():
-                return await _step(connection, migration, now)
+                return await _step(connection, migration, now, done=index is not None)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(PAUSE_S)
     raise StoreError(f"Migration {migration.name} never had its locks; something holds them for long.", retry_after_s=5)
 
 
-async def _step(connection: "Connection", migration: Migration, now: str) -> bool:
+async def _built(connection: "Connection", name: str, statement: str) -> None:
+    """Build an index while others read and write. Whoever finds one half built waits, or builds it anew when its builder died."""
+    while (state := await connection.fetchrow(INDEX_STATE, name)) is None or not state[0]:
+        if state is None:
+            # Another process may be first, so that this one finds the name taken; then it looks again.
+            with contextlib.suppress(asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
+                await connection.execute(statement, timeout=STEP_TIMEOUT_S)
+        elif state[1]:
+            await asyncio.sleep(PAUSE_S)
+        else:
+            await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}", timeout=STEP_TIMEOUT_S)
+
+
+async def _known(connection: "Connection", migration: Migration) -> bool:
+    """Whether a step has been applied; raises StoreError when it was edited since."""
+    known = await connection.fetchval("SELECT checksum FROM migrations WHERE name = $1", migration.name)
+    if known not in {None, migration.checksum}:
+        raise StoreError(f"Migration {migration.name} was edited after it had been applied.")
+    return known is not None
+
+
+async def _step(connection: "Connection", migration: Migration, now: str, *, done: bool) -> bool:
+    """Apply a step, unless that is done, and note it; false when it was noted before."""
     await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
     # Held to the end of the transaction only, so that it is safe through a pooler; two processes cannot both apply a step.
     await connection.execute("LOCK TABLE migrations IN SHARE ROW EXCLUSIVE MODE")
-    known = await connection.fetchval("SELECT checksum FROM migrations WHERE name = $1", migration.name)
-    if known is not None:
-        if known != migration.checksum:
-            raise StoreError(f"Migration {migration.name} was edited after it had been applied.")
+    if await _known(connection, migration):
         return False
-    await connection.execute(migration.sql, timeout=None)
+    if not done:
+        await connection.execute(migration.sql, timeout=STEP_TIMEOUT_S)
     await connection.execute(
         "INSERT INTO migrations (name, checksum, applied_at) VALUES ($1, $2, $3)", migration.name, migration.checksum, now
     )

@@ -87,7 +87,7 @@ class Shelf:
         lesson = str(kept[0][0] or "") if kept else ""
         text = Statement(DELETE_TEXT, {"kind": DEBATE, "text_id": debate_id})
         # What refers to a debate has to go before it, and the guard comes first: so the guard only locks its row.
-        guard = Statement(LOCK, {"id": debate_id, "lesson": lesson})
+        guard = Statement(LOCK, {"id": debate_id, "lesson": lesson}, long=True)
         parts = [Statement(f"DELETE FROM {table} WHERE debate_id = :id", {"id": debate_id}) for table in PARTS]  # noqa: S608 - our own names
         return bool(
             await self._db.write(

@@ -46,6 +46,8 @@ from aragora.store.votes import UPSERT_VOTE, cast_before, casting, chosen
 ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}\Z")
 ANY_EPOCH = 0
 UNFILED = Filing()
+# Of so many debates it is remembered who sits in them.
+SEATS_KEPT_MAX = 1024
 # What a person's suggestion has among the messages where those of seats have their phase.
 SUGGEST = "suggest"
 
@@ -60,6 +62,9 @@ WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
 RETURNING last_seq AS seq
 """
+# For several events in one transaction, of which the guard has the number of the first only.
+ONE_MORE = "UPDATE debates SET last_seq = last_seq + 1 WHERE id = :id"
+NEWEST_SEQ = "(SELECT last_seq FROM debates WHERE id = :id)"
 INSERT_MESSAGE = """
 INSERT INTO messages (debate_id, seq, round, phase, seat, target, content, created_at)
 VALUES (:id, :seq, :round, :phase, :seat, :target, :content, :at)
@@ -123,6 +128,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Use an open database whose schema `migrate` has brought up to date."""
         self._db = database
+        self._seats: dict[str, Sequence[str]] = {}
 
     @property
     def database(self) -> Database:
@@ -151,8 +157,10 @@ class Store:
         """Raise StoreError when the database does not answer."""
         await self._db.read("SELECT 1", {})
 
-    async def create(self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED) -> None:
-        """Store a debate; with `start`, its first event too, in the same transaction."""
+    async def create(
+        self, debate_id: str, brief: Brief, *, at: str, start: bool, filing: Filing = UNFILED, told: Sequence[Message] = ()
+    ) -> None:
+        """Store a debate; with `start`, its first event too, and what was `told` before, all in the same transaction."""
         values: Params = {
             "id": debate_id,
             "topic": brief.topic,
@@ -173,6 +181,9 @@ class Store:
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(written(debate_id, DebateStarted(brief=brief), at))
+        for message in told:
+            followed = [written(debate_id, message, at), *await self._projections(debate_id, message, at)]
+            work += [Statement(ONE_MORE, {"id": debate_id}), *(_numbered(each) for each in followed)]
         await self._db.write(work)
 
     async def append(self, debate_id: str, event: Event, *, at: str, epoch: int = ANY_EPOCH) -> Appended:
@@ -293,6 +304,16 @@ class Store:
             raise NotFound("There is no such debate.")
         return _record(found[0])
 
+    async def seats(self, debate_id: str) -> Sequence[str]:
+        """The names of a debate's seats, which never change; raises NotFound. They are remembered, whatever becomes of it."""
+        known = self._seats.get(debate_id)
+        if known is None:
+            known = tuple(seat.name for seat in (await self.debate(debate_id)).brief.seats)
+            if len(self._seats) >= SEATS_KEPT_MAX:
+                self._seats.clear()
+            self._seats[debate_id] = known
+        return known
+
     async def exists(self, debate_id: str) -> bool:
         """Whether there is such a debate."""
         return bool(await self._db.read("SELECT 1 FROM debates WHERE id = :id", {"id": debate_id}))
@@ -347,6 +368,10 @@ class Store:
     async def count(self, debate_id: str, table: str) -> int:
         """How many messages or votes a debate has."""
         return _int((await self._db.read(COUNTS[table], {"id": debate_id}))[0][0])
+
+
+def _numbered(statement: Statement) -> Statement:
+    return Statement(statement.sql.replace(":seq", NEWEST_SEQ), statement.params)
 
 
 def _rate(change: Change, at: str) -> Statement:
