@@ -1,17 +1,14 @@
 """What several processes on PostgreSQL and Redis cost beside one on SQLite: turns, waits, and what a watcher weighs.
 
-    PYTHONPATH=src:tests python benchmarks/processes.py
+    python benchmarks/processes.py [--long]
 
-Prints a table. The servers, their database and this program share the machine.
+The servers, their database and this program share the machine.
 """
 
 import asyncio
 import json
-import os
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +16,13 @@ from pathlib import Path
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-import servers
-from builders import Served, served
+from measure import Row, Section, Served, alone, cpu_s, folder, rss_kb, served, servers, table, within, wrk
 
 DEBATES, LIVE, WATCHERS, PRODUCERS = 400, 20, 1000, 50
 BODY = {"topic": "What does a fleet cost?", "agents": ["demo", "demo:sceptic", "demo"], "rounds": 2, "rule": "unanimous"}
+CREATE = json.dumps({"topic": "Test debate", "agents": ["demo", "demo"], "rounds": 2, "start": False})
+SHORT_S, LONG_S = 1, 5
+ENDPOINTS, LONG_ENDPOINTS = ("create",), ("list", "get", "create")
 
 
 @dataclass
@@ -57,21 +54,10 @@ def fleet(folder: Path, delay_s: float) -> Iterator[Setup]:
         yield Setup(**found)
 
 
-def spent_s(server: Served) -> float:
-    """Processor time of a process."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_kb(server: Served) -> float:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{server.process.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1000
-
-
 async def throughput(setup: Setup) -> dict[str, float]:
     """As many debates as there is room for, with agents that answer at once."""
     url = f"http://127.0.0.1:{setup.api.api_port}/api/debates"
-    before, began = spent_s(setup.worker), time.monotonic()
+    before, began = cpu_s(setup.worker), time.monotonic()
     numbers = iter(range(DEBATES))
     async with aiohttp.ClientSession() as http:
 
@@ -96,7 +82,7 @@ async def throughput(setup: Setup) -> dict[str, float]:
         async with http.get(f"{url}/{debate_id}/events?limit=1000") as answer:
             events = (await answer.json())["events"]
     turns = DEBATES * sum(event["type"] in {"agent_message", "vote_cast", "critique"} for event in events)
-    return {"events/s": DEBATES * len(events) / took_s, "worker ms/turn": 1000 * (spent_s(setup.worker) - before) / max(1, turns)}
+    return {"events/s": DEBATES * len(events) / took_s, "worker ms/turn": 1000 * (cpu_s(setup.worker) - before) / max(1, turns)}
 
 
 async def waits(setup: Setup) -> dict[str, float]:
@@ -118,25 +104,23 @@ async def waits(setup: Setup) -> dict[str, float]:
                         late.append(time.time() - datetime.fromisoformat(frame["timestamp"]).timestamp())
                     if frame["type"] == "debate_end":
                         break
-    first.sort()
-    late.sort()
     return {
-        "create to first turn ms p50": 1000 * first[len(first) // 2],
-        "event to watcher ms p50": 1000 * late[len(late) // 2],
-        "event to watcher ms p99": 1000 * late[int(len(late) * 0.99)],
+        "create to first turn ms p50": 1000 * within(first, 0.5),
+        "event to watcher ms p50": 1000 * within(late, 0.5),
+        "event to watcher ms p99": 1000 * within(late, 0.99),
     }
 
 
 async def watching(setup: Setup) -> dict[str, float]:
     """Many watchers of one debate."""
     delivered = 0
-    before_kb, before_s = memory_kb(setup.ws), spent_s(setup.ws)
+    before_kb, before_s = rss_kb(setup.ws), cpu_s(setup.ws)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         async with http.post(f"http://127.0.0.1:{setup.api.api_port}/api/debates", json=BODY) as answer:
             debate_id = (await answer.json())["id"]
         url = f"http://127.0.0.1:{setup.ws.ws_port}/ws?debate_id={debate_id}"
         sockets = [await http.ws_connect(url) for _ in range(WATCHERS)]
-        each_kb = (memory_kb(setup.ws) - before_kb) / WATCHERS
+        each_kb = (rss_kb(setup.ws) - before_kb) / WATCHERS
 
         async def read(socket: aiohttp.ClientWebSocketResponse) -> None:
             nonlocal delivered
@@ -148,24 +132,61 @@ async def watching(setup: Setup) -> dict[str, float]:
         async with asyncio.TaskGroup() as tasks:
             for socket in sockets:
                 tasks.create_task(read(socket))
-        used_s = spent_s(setup.ws) - before_s
+        used_s = cpu_s(setup.ws) - before_s
     return {"kB a watcher": each_kb, "us a delivery": 1e6 * used_s / delivered}
 
 
-def main() -> None:
-    """Measure both and print them side by side."""
+def requests(server: Served, seconds: int, names: Sequence[str]) -> dict[str, Row]:
+    """The rows that need the database, at 100 connections."""
+    root = f"http://127.0.0.1:{server.api_port}/api/debates"
+    ids = [server.ask("/api/debates", json.loads(CREATE)).json["id"] for _ in range(20)]
+    asked = {"list": (f"{root}?limit=20", ""), "get": (f"{root}/{ids[0]}", ""), "create": (root, CREATE)}
+    return {name: wrk(asked[name][0], seconds, asked[name][1]) for name in names}
+
+
+def side_by_side(place: Path, seconds: int, names: Sequence[str]) -> dict[str, dict[str, Row]]:
+    """SQLite with its one worker, PostgreSQL with one and with two."""
+    found = {}
+    with served(place / "sqlite", demo_delay_s=60, max_queued_debates=1_000_000) as server:
+        found["SQLite, 1 worker"] = requests(server, seconds, names)
+    with servers.postgres() as database:
+        url = f"postgresql://postgres@127.0.0.1:{database.port}/{servers.DATABASE}"
+        for workers in (1, 2):
+            flags = {"workers": workers, "database_url": url, "demo_delay_s": 60, "max_queued_debates": 1_000_000}
+            with served(place / f"postgres-{workers}", **flags) as server:
+                found[f"PostgreSQL, {workers} worker{'s' * (workers > 1)}"] = requests(server, seconds, names)
+                server.kill()
+    return found
+
+
+def section(long: bool) -> Section:  # noqa: FBT001
+    """Both, side by side; the short form leaves out the fleet."""
     found: dict[str, dict[str, float]] = {}
-    for name, setup in (("embedded", embedded), ("fleet", fleet)):
-        with tempfile.TemporaryDirectory() as folder:
-            with setup(Path(folder) / "quick", 0.0) as quick:
+    names = LONG_ENDPOINTS if long else ENDPOINTS
+    with folder() as place:
+        rates = side_by_side(place, LONG_S if long else SHORT_S, names)
+        for name, setup in (("embedded", embedded), ("fleet", fleet)) if long else ():
+            with setup(place / name / "quick", 0.0) as quick:
                 found[name] = asyncio.run(throughput(quick))
-            with setup(Path(folder) / "live", 0.3) as live:
+            with setup(place / name / "live", 0.3) as live:
                 found[name] |= asyncio.run(waits(live))
                 found[name] |= asyncio.run(watching(live))
-    print("| | embedded | fleet |\n|---|---|---|")
-    for figure in found["embedded"]:
-        print(f"| {figure} | {found['embedded'][figure]:.1f} | {found['fleet'][figure]:.1f} |")
+    lines = ["Requests a second, p99 in ms in brackets, at 100 connections; the database shares the two cores.", ""]
+    lines += table(
+        ["row", *rates],
+        [[name, *(_rate(rates[setup][name]) for setup in rates)] for name in names],
+    )
+    if found:
+        lines += ["", "One process on SQLite beside three (API, WebSocket, worker) on PostgreSQL, PgBouncer and Redis.", ""]
+        lines += table(["", *found], [[figure, *(found[name][figure] for name in found)] for figure in found["embedded"]])
+    bars = [(name, {setup: rates[setup][name]["rps"] for setup in rates}) for name in names]
+    return Section("processes", "SQLite and PostgreSQL, one worker and two", lines, {"rates": rates, **found}, bars, "a second")
+
+
+def _rate(row: Row) -> str:
+    wrong = f", {row['errors']:.0f} errors" if row["errors"] else ""
+    return f"{row['rps']:,.0f} ({row['p99_ms']:.0f}{wrong})"
 
 
 if __name__ == "__main__":
-    main()
+    alone(section)

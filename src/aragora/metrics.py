@@ -276,6 +276,11 @@ class Laps:
     def __init__(self, steps: Histogram, traces: Traces, endpoint: str, began: float) -> None:
         self._steps, self._traces, self._endpoint, self._began = steps, traces, endpoint, began
 
+    def __call__(self, step: str, made: T) -> T:
+        """What a step made, whose time was that since the last one."""
+        self.lap(step)
+        return made
+
     def lap(self, step: str) -> None:
         """The time since the last lap was this step's."""
         now = perf_counter()

@@ -97,8 +97,15 @@ def test_fork_at_a_round_keeps_what_was_said(server: Served) -> None:
     early = [[(m["round"], m["phase"], m["agent"], m["content"]) for m in each if m["round"] <= 1] for each in told]
     assert sorted(early[0]) == sorted(early[1])
     assert ("fork", before["id"], "majority", 3) == (after["origin"], after["origin_id"], after["rule"], after["total_rounds"])
-    for wrong in ({"at_round": 1, "topic": "Other?"}, {"at_round": 99}, {"at_round": "1"}):
+    for wrong in ({"at_round": 1, "topic": "Other?"}, {"at_round": 99}, {"at_round": "1"}, {"at_round": True}):
         assert 400 == server.ask(f"/api/debates/{before['id']}/fork", {"changes": wrong}).status
+
+
+@pytest.mark.parametrize("crux", ["nobody", 1, ["demo"], {"demo": 1}])
+def test_follow_up_takes_up_a_dissent_that_there_is(server: Served, crux: object) -> None:
+    """Whatever else is named as a dissent is refused."""
+    before = hold(server)
+    assert 400 == server.ask(f"/api/debates/{before['id']}/followup", {"cruxId": crux}).status
 
 
 def test_clone_asks_the_same_with_another_seed(server: Served) -> None:

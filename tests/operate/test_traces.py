@@ -106,7 +106,7 @@ def test_a_debate_is_one_trace_from_the_callers_span_to_the_last_step(tmp_path: 
     request = by_name["POST /api/debates"]
     assert (CALLER, f"00-{TRACE}-{request.span_id.hex()}-01") == (request.parent_span_id.hex(), answered)
     under = {(parents.get(span.parent_span_id, ""), span.name) for span in spans}
-    steps = {"auth", "parse", "validate", "logic", "write", "read", "serialize"}
+    steps = {"auth", "parse", "validate", "logic", "write", "serialize"}
     assert {("", "POST /api/debates"), ("POST /api/debates", "debate")} | {("POST /api/debates", step) for step in steps} <= under
     assert {("debate", "turns"), ("debate", "consensus check"), ("agent call", "chat demo")} <= under
     assert {("turns", STEPS[step]) for step in ("context", "agent", "record", "broadcast")} <= under

@@ -91,3 +91,19 @@ def test_share_page_of_nothing_is_a_page_too(server: Served) -> None:
     answer = server.ask("/d/01nothing")
     assert 404 == answer.status
     assert "No such debate" in answer.body.decode()
+
+
+def test_wrong_address_is_a_page_for_whoever_looks_at_pages(server: Served) -> None:
+    """Programs get a problem, also below addresses that only programs ask for; the address that people guess leads on."""
+    page = server.ask("/zebra-4711", Accept="text/html,*/*;q=0.8")
+    assert (404, True) == (page.status, "No such page" in page.body.decode())
+    assert "zebra" not in page.body.decode()
+    for path, accept in (("/zebra-4711", "*/*"), ("/api/zebra", "text/html"), ("/v1/zebra", "text/html")):
+        assert "application/problem+json" == server.ask(path, Accept=accept).headers["content-type"]
+    assert 404 == server.ask("/zebra-4711", b"", method="POST").status
+
+
+def test_guessed_address_of_a_debate_leads_to_it(server: Served, finished: str) -> None:
+    """Whatever is in it, it stays one part of a path of this server."""
+    assert server.ask(f"/d/{finished}").body == server.ask(f"/debates/{finished}").body
+    assert 404 == server.ask("/debates/a%0d%0ab", Accept="text/html").status

@@ -14,10 +14,11 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.debate.events import ROLES
-from aragora.debate.model import Outcome, Phase
+from aragora.debate.model import Brief, Outcome, Phase, Status
 from aragora.errors import Flaw, Invalid
 from aragora.providers.estimate import Estimate
 from aragora.store.records import Cast, Cursor, Record, Spoken, Summary
+from aragora.store.slugs import slug_of
 from aragora.store.store import SUGGEST
 
 JSON = "application/json"
@@ -323,19 +324,19 @@ def _consensus(record: Record, outcome: Outcome) -> Consensus:
     )
 
 
-def created_of(record: Record) -> Created:
+def created_of(debate_id: str, brief: Brief, status: Status = Status.PENDING) -> Created:
     """A debate that has just been stored."""
     return Created(
         success=True,
-        id=record.id,
-        debate_id=record.id,
-        slug=record.slug,
-        status=record.status,
-        topic=record.brief.topic,
-        task=record.brief.topic,
-        agents=[seat.name for seat in record.brief.seats],
-        websocket_url=f"/ws?debate_id={record.id}",
-        events_url=f"/api/debates/{record.id}/events/stream",
+        id=debate_id,
+        debate_id=debate_id,
+        slug=slug_of(brief.topic, debate_id),
+        status=status,
+        topic=brief.topic,
+        task=brief.topic,
+        agents=[seat.name for seat in brief.seats],
+        websocket_url=f"/ws?debate_id={debate_id}",
+        events_url=f"/api/debates/{debate_id}/events/stream",
     )
 
 

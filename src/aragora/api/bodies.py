@@ -19,7 +19,6 @@ from aragora.debate.protocols import DEFAULT, PROTOCOLS, latest
 from aragora.debate.stops import OPTIONAL as STOPS
 from aragora.debate.topology import known
 from aragora.errors import Flaw, Invalid, TooLarge
-from aragora.store.records import Record
 
 T = TypeVar("T")
 
@@ -277,13 +276,12 @@ def _agents(given: list[str] | str | None, parts: Parts, check: Check) -> Sequen
     return agents
 
 
-def vote_of(body: CastVote, record: Record) -> PersonVoted:
-    """The vote that a body casts in a debate; raises Invalid with every flaw."""
+def vote_of(body: CastVote, seats: Sequence[str]) -> PersonVoted:
+    """The vote that a body casts in a debate of these seats; raises Invalid with every flaw."""
     check = Check()
     voter = check.text("voter", body.voter, chars_max=VOTER_CHARS_MAX, needed=True)
     reason = check.text("reason", body.reason, chars_max=REASON_CHARS_MAX)
     check.share("confidence", body.confidence)
-    seats = [seat.name for seat in record.brief.seats]
     if body.choice not in seats:
         check.wrong("choice", f"must be one of {', '.join(seats)}")
     check.done()

@@ -130,7 +130,7 @@ async def fork(parts: Parts, request: Request) -> Response:
     brief, body = _changed(record, changes, parts)
     if at_round is None:
         return await _made(parts, brief, _filing(request, "fork", record), start=body.start)
-    if not isinstance(at_round, int) or not 0 <= at_round <= record.round:
+    if not isinstance(at_round, int) or isinstance(at_round, bool) or not 0 <= at_round <= record.round:
         raise Invalid(f"at_round must be a round that is over, from 0 to {record.round}.")
     if _kept(brief) != _kept(record.brief):
         raise Invalid("A fork at a round keeps the topic, the agents, the protocol and the seed.")
@@ -155,7 +155,7 @@ async def follow_up(parts: Parts, request: Request) -> Response:
         raise Conflict("A follow-up needs the outcome of the debate.")
     cruxes = {crux.id: crux for crux in await _cruxes(parts, record)}
     wanted = changes.pop("cruxId", None)
-    if wanted is not None and wanted not in cruxes:
+    if wanted is not None and (not isinstance(wanted, str) or wanted not in cruxes):
         raise Invalid("cruxId must be one that GET /api/debates/{id}/followups lists.")
     background = [f"The question before: {record.brief.topic}", f"Its answer: {record.outcome.answer}"]
     if wanted is not None:
@@ -239,7 +239,7 @@ async def _made(parts: Parts, brief: Brief, filing: Filing, *, start: bool) -> R
 
 async def _answer(parts: Parts, debate_id: str) -> Response:
     record = await parts.store.debate(debate_id)
-    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+    return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})
 
 
 async def batch(parts: Parts, request: Request) -> Response:

@@ -28,6 +28,7 @@ from aragora.api.callers import caller_of, voter_of
 from aragora.api.query import Query
 from aragora.api.words import STATUSES
 from aragora.debate.model import Status
+from aragora.metrics import Laps
 from aragora.providers.estimate import estimate as estimated
 from aragora.providers.money import prices_date
 from aragora.store.records import Record
@@ -35,19 +36,20 @@ from aragora.store.records import Record
 
 async def create(parts: Parts, request: Request) -> Response:
     """Store a debate and start it, unless the body says `"start": false`."""
+    took = _steps(parts, request)
+    body = took("parse", parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate))
+    brief = took("validate", brief_of(body, parts))
+    debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing, lap=took.lap)
+    took.lap("write")
+    headers = {"Location": f"/api/debates/{debate_id}"}
+    return took("serialize", reply(created_of(debate_id, brief), 201, headers))
+
+
+def _steps(parts: Parts, request: Request) -> Laps:
+    """A clock for the steps of a request; everything before its handler was the first."""
     laps = parts.metrics.laps(request.scope["endpoint_path"], request.scope["began"])
     laps.lap("auth")
-    body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
-    laps.lap("parse")
-    brief = brief_of(body, parts)
-    laps.lap("validate")
-    debate_id = await parts.engine.create(brief, start=body.start, filing=caller_of(request).filing, lap=laps.lap)
-    laps.lap("write")
-    record = await parts.store.debate(debate_id)
-    laps.lap("read")
-    answer = reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
-    laps.lap("serialize")
-    return answer
+    return laps
 
 
 async def estimate(parts: Parts, request: Request) -> Response:
@@ -150,28 +152,24 @@ async def events(parts: Parts, request: Request) -> Response:
 
 async def vote(parts: Parts, request: Request) -> Response:
     """Count a person's vote: once, however often it is sent; a different choice replaces it until the debate ends."""
-    laps = parts.metrics.laps(request.scope["endpoint_path"], request.scope["began"])
-    laps.lap("auth")
-    record = await _debate(parts, request)
-    laps.lap("read")
-    body = parse(await read_body(request, parts.settings.max_body_bytes), CastVote)
-    laps.lap("parse")
-    cast = read_vote(body, record)
-    cast = replace(cast, voter=voter_of(request, cast.voter))
-    laps.lap("validate")
-    counted = await parts.engine.vote(record.id, cast)
-    laps.lap("write")
+    took = _steps(parts, request)
+    debate_id = request.path_params["id"]
+    seats = took("read", await parts.store.seats(debate_id))
+    body = took("parse", parse(await read_body(request, parts.settings.max_body_bytes), CastVote))
+    cast = read_vote(body, seats)
+    cast = took("validate", replace(cast, voter=voter_of(request, cast.voter)))
+    counted = took("write", await parts.engine.vote(debate_id, cast))
     answer = VoteCast(
         success=True,
-        vote_id=f"{record.id}/{cast.voter}",
-        debate_id=record.id,
+        vote_id=f"{debate_id}/{cast.voter}",
+        debate_id=debate_id,
         seq=counted.seq,
         voter=cast.voter,
         choice=cast.choice,
         changed=counted.fresh,
-        tally=await parts.store.people(record.id),
+        tally=took("read", await parts.store.people(debate_id)),
     )
-    return reply(answer, 201 if counted.fresh else 200)
+    return took("serialize", reply(answer, 201 if counted.fresh else 200))
 
 
 async def start(parts: Parts, request: Request) -> Response:

@@ -143,4 +143,4 @@ class Door:
 async def created(parts: Parts, request: Request, debate_id: str) -> Response:  # noqa: ARG001 - the form of all that remake
     """The answer to whoever made a debate."""
     record = await parts.store.debate(debate_id)
-    return reply(created_of(record), 201, {"Location": f"/api/debates/{debate_id}"})
+    return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})

@@ -203,7 +203,7 @@ async def cast_vote(host: Host, raw: bytes) -> object:
     """Count a person's vote."""
     body = parse(raw, Vote)
     record = await host.debate(body.debate_id)
-    vote = vote_of(body, record)
+    vote = vote_of(body, [seat.name for seat in record.brief.seats])
     vote = replace(vote, voter=voter_for(host.caller, vote.voter))
     counted = await host.parts.engine.vote(record.id, vote)
     tally = await host.parts.store.people(record.id)

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from time import perf_counter
 from urllib.parse import urlsplit
 
@@ -50,6 +51,8 @@ READABLE = (
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 UNROUTED = "other"
+# Of so many names that clients call this server by, and origins, it is remembered what they say.
+HOSTS_MAX = 1024
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -176,6 +179,7 @@ def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in headers)
 
 
+@lru_cache(HOSTS_MAX)
 def _hostname(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
+from urllib.parse import quote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from aragora import __version__
 from aragora.api import Endpoint, Parts
+from aragora.api.middleware import UNROUTED
 from aragora.api.share import page
 from aragora.auth import VOTER
 from aragora.debate.consensus import RULES
@@ -35,7 +38,11 @@ ASK_AGAIN = "no-cache"
 SHELLS = {"/": "Aragora", "/debates": "Debates · Aragora", "/leaderboard": "Leaderboard · Aragora", "/status": "Status · Aragora"}
 # Pages that are there when the API has what they show.
 GATED = {"/memory": ("/api/memory/tiers", "Memory · Aragora"), "/account": ("/api/auth/login", "Account · Aragora")}
-GONE = "No such debate · Aragora"
+GONE, NOWHERE = "No such debate · Aragora", "No such page · Aragora"
+# Whatever the method: what is not there is not there.
+ELSE = "/{anything:path}"
+# Below these addresses nobody looks for a page.
+PROGRAMS = ("/api/", "/v1/", "/mcp", "/static/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,19 @@ class _Pages:
                 self.parts.cache.put(key, kept, ttl_s=self.parts.settings.cache_ttl_fast)
         return Response(kept, media_type=HTML, headers=_page_headers(etag))
 
+    async def moved(self, request: Request) -> Response:
+        """A debate's page under the address that people guess."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        to = f"/d/{quote(request.path_params['id'], safe='')}{query}"
+        return Response(status_code=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": to})
+
+    async def nowhere(self, request: Request) -> Response:
+        """What a browser that shows pages gets for an address that leads nowhere; programs get the problem as JSON."""
+        if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith(PROGRAMS):
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        lost = self.assets.shell(title=NOWHERE, main="<h1>No such page</h1>", config=self.config)
+        return self._page(request, lost, HTTPStatus.NOT_FOUND)
+
     async def file(self, request: Request) -> Response:
         """One of the page's files. An address of an older version gets what there is now, not to be kept."""
         asset = self.assets.files.get(request.path_params["path"])
@@ -122,7 +142,9 @@ def routes(parts: Parts, endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
     pages = _Pages(parts, load(), _config(parts, endpoints))
     table: dict[str, Serve] = dict.fromkeys(pages.titles, pages.shell)
     table |= {"/d/{id}": pages.debate, "/static/{digest}/{path:path}": pages.file}
-    return [Route(path, _Page(path, serve), methods=["GET"]) for path, serve in table.items()]
+    table["/debates/{id}"] = pages.moved
+    found = [Route(path, _Page(path, serve), methods=["GET"]) for path, serve in table.items()]
+    return [*found, Route(ELSE, _Page(UNROUTED, pages.nowhere))]
 
 
 def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:

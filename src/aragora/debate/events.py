@@ -202,7 +202,7 @@ def data_of(event: Event) -> dict[str, object]:
     """The `data` of an event as it is stored and sent: our fields, and beside them the names that the public client reads."""
     if isinstance(event, Message):
         return _message_data(event)
-    fields, names = asdict(event), dict[str, object]()
+    fields, names = _fields(event), dict[str, object]()
     match event:
         case DebateStarted(brief=brief):
             fields = asdict(brief)
@@ -221,6 +221,13 @@ def data_of(event: Event) -> dict[str, object]:
             names = {"result": outcome.answer, "final_answer": outcome.answer, "total_rounds": outcome.rounds}
             names |= {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}
     return {**fields, **names}
+
+
+def _fields(event: Event) -> dict[str, object]:
+    """As `asdict`; of a vote, which holds nothing but texts and a number, without its copies of copies."""
+    if isinstance(event, PersonVoted):
+        return {"voter": event.voter, "choice": event.choice, "confidence": event.confidence, "reason": event.reason}
+    return asdict(event)
 
 
 def _message_data(message: Message) -> dict[str, object]:

@@ -22,6 +22,7 @@ class Statement:
 
     sql: str
     params: Params
+    long: bool = False  # in a guard: the work may take long, and others should not have to wait for it
 
 
 class Database(Protocol):

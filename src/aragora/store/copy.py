@@ -28,7 +28,7 @@ async def copy(source: Database, target: Database) -> dict[str, int]:
         raise Conflict("The target holds debates already; copy into an empty database.")
     tables = await _tables(source)
     for table in reversed(tables):
-        await target.write([Statement(f"DELETE FROM {table}", {})])  # noqa: S608  # a name of our own schema
+        await target.write([Statement(f"DELETE FROM {table}", {}, long=True)])  # noqa: S608  # a name of our own schema
     counts = {table: await _copy_table(source, target, table) for table in tables}
     for table, count in counts.items():
         if await _count(source, table) != count or await _count(target, table) != count:
@@ -54,7 +54,7 @@ async def _copy_table(source: Database, target: Database, table: str) -> int:
     async for page in _pages(source, table, listed):
         rows: list[dict[str, Value]] = [dict(zip(columns, row[1:], strict=True)) for row in page]
         # A column of ours may be called seq, which is what a guard hands on; each row is its own write, all go together.
-        await target.write([Statement("SELECT 1 AS seq", {}), *(_renamed(insert, row) for row in rows)])
+        await target.write([Statement("SELECT 1 AS seq", {}, long=True), *(_renamed(insert, row) for row in rows)])
         count += len(page)
     return count
 

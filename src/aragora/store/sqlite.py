@@ -1,16 +1,17 @@
-"""SQLite behind the store's port: one writer thread with group commit, reads in the loop. Imports the port, errors and `debate`.
+"""SQLite behind the store's port: reads and writes in the loop, commits in a thread. Imports the port, errors and `debate`.
 
-The thread takes whatever is waiting and commits it as one transaction, so that `synchronous=FULL` costs one fsync for many
-writes. apsw brings a SQLite that is past the WAL-reset corruption bug, which the one inside CPython often is not.
+What wants to write in one turn of the loop, or while a commit is under way, becomes one transaction, so that `synchronous=FULL`
+costs one fsync for many writes. Only the commit waits for the disk, so only it, and what says that it may take long, is done by a
+thread (docs/decisions/0061). apsw brings a SQLite that is past the WAL-reset corruption bug; the one inside CPython often is not.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import apsw
 
@@ -21,8 +22,10 @@ from aragora.store.stamps import held, stamped
 
 CACHE_KIB = 64_000
 BUSY_TIMEOUT_MS = 5_000
-BATCH_MAX = 256
+BATCH_MAX = 128
 WAITING_MAX = 20_000
+
+Result = list[Row] | Exception
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class _Unit:
 
     work: Sequence[Statement]
     done: "asyncio.Future[list[Row]]"
+    until: float  # of the loop's clock
 
 
 class Sqlite:
@@ -42,8 +46,11 @@ class Sqlite:
         self._wait_s = wait_s
         self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
-        self._waiting = 0
+        self._units: list[_Unit] = []  # accepted, and not yet begun
+        self._batch: list[_Unit] = []  # begun, and not yet on disk; the writing connection is the thread's meanwhile
+        self._settled = asyncio.Event()  # nothing of either
+        self._settled.set()
+        self._queue: SimpleQueue[tuple[list[_Unit], list[list[Row]] | None] | None] = SimpleQueue()
         self._writer = _connect(path)
         self._writer.create_scalar_function("chained", _chained, 3, deterministic=True)
         self._reader = _connect(path)
@@ -51,7 +58,7 @@ class Sqlite:
         self._state: int | None = None
         self._broken = False
         self._closed = False
-        self._thread = threading.Thread(target=self._write_forever, name="aragora-writer", daemon=True)
+        self._thread = threading.Thread(target=self._commit_forever, name="aragora-writer", daemon=True)
         self._thread.start()
 
     @property
@@ -94,17 +101,13 @@ class Sqlite:
         """Queue `work` for the writer; returns when its transaction is on disk."""
         if self._broken or self._closed:
             raise StoreError("The database is closed.")
-        if self._waiting >= WAITING_MAX:
+        if len(self._units) >= WAITING_MAX:
             raise Overloaded("Too many writes are waiting for the database.", retry_after_s=1)
-        self._waiting += 1
         stamp = held()
-        unit = _Unit(stamped(work, stamp), self._loop.create_future())
-        self._queue.put(unit)
-        try:
-            async with asyncio.timeout(self._wait_s):
-                rows = await unit.done
-        except TimeoutError:
-            raise StoreError("The database took too long to write; it may still do so.") from None
+        unit = _Unit(stamped(work, stamp), self._loop.create_future(), self._loop.time() + self._wait_s)
+        self._units.append(unit)
+        self._soon()
+        rows = await unit.done
         if stamp is not None and rows:
             stamp.made = True
         return rows
@@ -118,55 +121,87 @@ class Sqlite:
         if self._closed:
             return
         self._closed = True
+        await self._settled.wait()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         self._reader.close()
         self._writer.close()
 
-    def _write_forever(self) -> None:
-        stop = False
-        while not stop:
-            unit = self._queue.get()
-            batch: list[_Unit] = []
-            while unit is not None:
-                batch.append(unit)
-                if len(batch) >= BATCH_MAX:
-                    break
-                try:
-                    unit = self._queue.get_nowait()
-                except Empty:
-                    break
-            stop = unit is None
-            if batch:
-                results = self._commit(batch)
-                # The loop may be gone when a process dies in the middle; then nobody waits for the answer either.
-                with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._resolve, batch, results)
+    def _soon(self) -> None:
+        """Write what is waiting when this turn of the loop is over, so that whatever wants to write in it is in the group."""
+        if self._settled.is_set():
+            self._settled.clear()
+            self._loop.call_soon(self._group)
+            self._alarm = self._loop.call_later(self._wait_s, self._late)
 
-    def _commit(self, batch: Sequence[_Unit]) -> list[list[Row] | Exception]:
+    def _group(self) -> None:
+        """Make one transaction of what is waiting, and let the thread commit it."""
+        batch = self._batch = self._units[:BATCH_MAX]
+        del self._units[:BATCH_MAX]
+        writer, rows = self._writer, None
+        if not any(unit.work[0].long for unit in batch):
+            writer.set_busy_timeout(0)
+            with contextlib.suppress(apsw.Error):  # somebody else has the lock, or one write fails: the thread finds out which
+                rows = self._begun([unit.work for unit in batch])
+            writer.set_busy_timeout(BUSY_TIMEOUT_MS)
+        self._queue.put((batch, rows))
+
+    def _late(self) -> None:
+        """Nobody waits for longer than they may; what is already with the thread may still be written."""
+        now = self._loop.time()
+        late = [unit for unit in (*self._batch, *self._units) if unit.until <= now and not unit.done.done()]
+        self._units = [unit for unit in self._units if unit.until > now]
+        for unit in late:
+            unit.done.set_exception(StoreError("The database took too long to write; it may still do so."))
+        waiting = [unit.until for unit in (*self._batch, *self._units) if unit.until > now]
+        self._alarm = self._loop.call_later(min(waiting, default=now + self._wait_s) - now, self._late)
+
+    def _commit_forever(self) -> None:
+        while (given := self._queue.get()) is not None:
+            batch, rows = given
+            results = self._commit(batch) if rows is None else self._finish(batch, rows)
+            # The loop may be gone when a process dies in the middle; then nobody waits for the answer either.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._resolve, batch, results)
+
+    def _finish(self, batch: Sequence[_Unit], rows: list[list[Row]]) -> Sequence[Result]:
+        """Commit what the loop has begun."""
+        try:
+            with self._whole():
+                self._writer.execute("COMMIT")
+        except apsw.Error as error:
+            return [self._explain(error)] * len(batch)
+        return rows
+
+    def _commit(self, batch: Sequence[_Unit]) -> Sequence[Result]:
         """Commit a batch as one transaction; when it fails as a whole, each write on its own, so that one cannot fail others."""
         try:
-            return list(self._transact([unit.work for unit in batch]))
+            rows = self._begun([unit.work for unit in batch])
         except apsw.Error as error:
             if len(batch) == 1 or self._broken:
                 return [self._explain(error)] * len(batch)
-        return [result for unit in batch for result in self._commit([unit])]
+            return [result for unit in batch for result in self._commit([unit])]
+        return self._finish(batch, rows)
 
-    def _transact(self, works: Sequence[Sequence[Statement]]) -> list[list[Row]]:
-        writer = self._writer
+    def _begun(self, works: Sequence[Sequence[Statement]]) -> list[list[Row]]:
+        """Begin a transaction and do everything but commit it; when that fails, nothing is begun."""
+        with self._whole():
+            self._writer.execute("BEGIN IMMEDIATE")
+            return [_run(self._writer, work) for work in works]
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A part of a transaction, of which nothing is left when it fails."""
         try:
-            writer.execute("BEGIN IMMEDIATE")
-            rows = [_run(writer, work) for work in works]
-            writer.execute("COMMIT")
+            yield
         except apsw.IOError:
             # After a failed fsync nobody knows what is on disk; trying again would acknowledge what may be lost.
             self._broken = True
             raise
         except BaseException:
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
             raise
-        return rows
 
     def _explain(self, error: apsw.Error) -> StoreError:
         if isinstance(error, apsw.FullError):
@@ -175,11 +210,10 @@ class Sqlite:
             return StoreError("The database is busy with another process.", retry_after_s=1)
         return StoreError(f"The database refused the write: {type(error).__name__}.")
 
-    def _resolve(self, batch: Sequence[_Unit], results: Sequence[list[Row] | Exception]) -> None:
-        self._waiting -= len(batch)
+    def _resolve(self, batch: Sequence[_Unit], results: Sequence[Result]) -> None:
         self._state = None
         for unit, result in zip(batch, results, strict=True):
-            if unit.done.cancelled():
+            if unit.done.done():
                 continue
             if isinstance(result, Exception):
                 unit.done.set_exception(result)
@@ -187,6 +221,12 @@ class Sqlite:
                 unit.done.set_result(result)
         if self._broken and self._on_broken is not None:
             self._on_broken()
+        if self._units:
+            self._group()
+        else:
+            self._batch = []
+            self._alarm.cancel()
+            self._settled.set()
 
 
 def _chained(*given: Value) -> Value:

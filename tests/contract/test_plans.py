@@ -1,4 +1,4 @@
-"""No operation reads a whole table, however many debates there are; `benchmarks/growth.py` says what each costs."""
+"""No operation reads a whole table, however many debates there are; `benchmarks/plans.py` says what each costs."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-import growth  # after the path is set
+import plans  # after the path is set
 
 SIZES = (1_000, 10_000)
 
@@ -26,8 +26,8 @@ def test_no_operation_reads_a_whole_table(kind: str, tmp_path: Path, request: py
         server: servers.Postgres = request.getfixturevalue("database")
         server.sql("CREATE DATABASE grown")
         url = server.url("grown")
-    small, large = run(growth.measure(tmp_path, url, SIZES))
+    small, large = run(plans.measure(tmp_path, url, SIZES))
     assert {} == large.whole
     assert small.ms.keys() == large.ms.keys()
     assert large.gigabytes > small.gigabytes
-    assert "| get |" in growth.table([small, large])
+    assert "| get |" in plans.table([small, large])

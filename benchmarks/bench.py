@@ -1,0 +1,72 @@
+"""Everything that is measured, and one report of it. Run by `make bench`.
+
+    python benchmarks/bench.py [--long] [--only NAME,NAME] [--report]
+
+The short form takes less than a minute and shows that everything runs; its figures are rough. `--long` takes its time: about half
+an hour. Each section is kept as results/NAME.json; the report, results/bench.md with bench.svg, is made of what is kept, so that
+sections can be measured one at a time with `--only`. `--report` only writes it again.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import api
+import chart
+import debates
+import fanout
+import growth
+import memory
+import processes
+import ranking
+from measure import RESULTS, Section, machine, stored
+
+SECTIONS: dict[str, Callable[[bool], Section]] = {
+    module.__name__: module.section for module in (api, debates, memory, fanout, growth, processes, ranking)
+}
+
+
+def measured(name: str, results: Path, *, long: bool) -> Section:
+    """Measure a section and keep it."""
+    began, where = time.perf_counter(), machine()
+    found = SECTIONS[name](long)
+    found.machine, found.seconds = where, round(time.perf_counter() - began, 1)
+    found.save(results)
+    print(f"{name}: {found.seconds:.0f} s", flush=True)
+    return found
+
+
+def page(sections: list[Section]) -> str:
+    """The report as Markdown."""
+    lines = ["# Bench", "", "Written by `make bench`; the raw figures are beside it, one file for each section.", ""]
+    lines += ["![What was measured](bench.svg)", ""]
+    for found in sections:
+        lines += [f"## {found.title}", "", *found.lines, "", f"{found.machine}; took {found.seconds:.0f} s.", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is asked for, and write the report of everything that is kept."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--long", action="store_true", help="take the time that figures need")
+    options.add_argument("--only", default=",".join(SECTIONS), help="some sections, with commas between them")
+    options.add_argument("--report", action="store_true", help="measure nothing; write the report of what is kept")
+    options.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to")
+    asked = options.parse_args()
+    names = asked.only.split(",")
+    if strangers := set(names) - set(SECTIONS):
+        sys.exit(f"there is no section {', '.join(sorted(strangers))}; there are {', '.join(SECTIONS)}")
+    for name in () if asked.report else names:
+        measured(name, asked.results, long=asked.long)
+    kept = [found for name in SECTIONS if (found := stored(name, asked.results)) is not None]
+    (asked.results / "bench.md").write_text(page(kept), "utf-8")
+    (asked.results / "bench.svg").write_text(
+        chart.report([(f.title, f.unit, f.bars) for f in kept], "What was measured"), "utf-8"
+    )
+    print(f"the report is in {asked.results / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")
+
+
+if __name__ == "__main__":
+    main()

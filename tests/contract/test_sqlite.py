@@ -1,0 +1,83 @@
+"""What only SQLite's driver does: write in the loop, wait for the disk and for other processes in a thread."""
+
+import asyncio
+from pathlib import Path
+
+import apsw
+import pytest
+
+from aragora.errors import StoreError
+from aragora.store import Statement
+from aragora.store.sqlite import Sqlite
+from builders import WAIT_S, in_loop
+
+ADD = Statement("INSERT INTO t (n) VALUES (:n) RETURNING n AS seq", {"n": 1})
+
+
+async def opened(file: Path, wait_s: float = WAIT_S) -> Sqlite:
+    """A database with one table."""
+    database = Sqlite(file, wait_s=wait_s)
+    await database.write([Statement("CREATE TABLE t (n INTEGER)", {})])
+    return database
+
+
+@in_loop
+async def test_writes_wait_for_another_process_and_nobody_else_does(tmp_path: Path) -> None:
+    """While somebody else holds the file, reads go on, and what was accepted is written afterwards, together."""
+    database, other = await opened(tmp_path / "a.db"), apsw.Connection(str(tmp_path / "a.db"))
+    other.execute("BEGIN IMMEDIATE")
+    async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as tasks:
+        writes = [tasks.create_task(database.write([ADD])) for _ in range(20)]
+        for _ in range(20):
+            assert [(0,)] == await database.read("SELECT COUNT(*) FROM t", {})
+            await asyncio.sleep(0)
+        assert not any(write.done() for write in writes)
+        other.execute("COMMIT")
+    assert [(20,)] == await database.read("SELECT COUNT(*) FROM t", {})
+    await database.close()
+
+
+@in_loop
+async def test_nobody_waits_for_ever(tmp_path: Path) -> None:
+    """A write that is not on disk in time says so, and those behind it are not lost."""
+    database, other = await opened(tmp_path / "a.db", wait_s=0.2), apsw.Connection(str(tmp_path / "a.db"))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="too long"):
+        await database.write([ADD])
+    other.execute("COMMIT")
+    async with asyncio.timeout(WAIT_S):
+        while (await database.read("SELECT COUNT(*) FROM t", {}))[0][0] != 1:
+            await asyncio.sleep(0.001)
+    assert [(1,)] == await database.write([ADD])
+    await database.close()
+
+
+@in_loop
+async def test_what_was_accepted_is_written_before_it_closes(tmp_path: Path) -> None:
+    """Also what takes long, and what waits behind it; and nothing is accepted after that."""
+    database = await opened(tmp_path / "a.db")
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(300):
+            tasks.create_task(database.write([Statement(ADD.sql, {"n": number}, long=number % 100 == 0)]))
+        await asyncio.sleep(0)
+        await database.close()
+    with pytest.raises(StoreError):
+        await database.write([ADD])
+    assert [(300,)] == apsw.Connection(str(tmp_path / "a.db")).execute("SELECT COUNT(*) FROM t").fetchall()
+
+
+@in_loop
+async def test_state_changes_with_every_write(tmp_path: Path) -> None:
+    """Of this process or another; and with nothing else."""
+    database, other = await opened(tmp_path / "a.db"), apsw.Connection(str(tmp_path / "a.db"))
+    seen = [database.state]
+    await database.read("SELECT COUNT(*) FROM t", {})
+    assert seen[-1] == database.state
+    await database.write([ADD])
+    seen.append(database.state)
+    await asyncio.sleep(0)
+    other.execute("INSERT INTO t (n) VALUES (2)")
+    await asyncio.sleep(0)
+    seen.append(database.state)
+    assert len(seen) == len({*seen})
+    await database.close()
