@@ -30,6 +30,7 @@ from aragora.log import configure  # noqa: E402
 from aragora.store import Database, Params, Row, Statement, Value  # noqa: E402
 from aragora.store.leases import Leases  # noqa: E402
 from aragora.store.postgres import Postgres  # noqa: E402
+from aragora.store.ranks import Ranks  # noqa: E402
 from aragora.store.records import Cursor, Reader  # noqa: E402
 from aragora.store.rewrite import positional, types_of  # noqa: E402
 from aragora.store.store import Store  # noqa: E402
@@ -103,7 +104,7 @@ class Growth:
 
     def operations(self) -> dict[str, Ask]:
         """What is done, each with the number of a debate."""
-        store, leases = self.store, Leases(self.db)
+        store, leases, ranks = self.store, Leases(self.store.database), Ranks(self.store.database)
 
         def name(number: int) -> str:
             return f"g{number:06}"
@@ -122,9 +123,10 @@ class Growth:
             "vote": lambda number: store.vote(
                 name(number % UNFINISHED), PersonVoted(voter=str(number), choice="demo-1"), at=app.now()
             ),
+            "not yet ranked": lambda _: ranks.uncounted(limit=100),
             "resume scan": lambda _: store.unfinished(),
             "who runs what": lambda _: leases.counts(),
-            "leaderboard": lambda _: store.leaderboard(limit=20),
+            "leaderboard": lambda _: ranks.board(limit=20),
         }
 
     async def at(self, size: int) -> Grown:
