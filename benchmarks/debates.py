@@ -171,12 +171,8 @@ def section(long: bool) -> Section:  # noqa: FBT001
     ]
     lines += [f"specification's adds {SEED_OVERHEAD_MS:,} ms. The blind answers and their vote count as a round here."]
     held = shapes()
-    lines += [
-        "",
-        f"One debate of each shape at once, {SHAPE_DELAY_S} s a turn, and what it would take at 4.5 s a turn. The process",
-        "",
-    ]
-    lines[-2] += f" with all of them weighed {held[0]['process_mb']:.0f} MB."
+    said = f"One debate of each shape at once, {SHAPE_DELAY_S} s a turn; a protocol may end before its last round."
+    lines += ["", f"{said} The process with all of them weighed {held[0]['process_mb']:.0f} MB.", ""]
     lines += table(
         ["seats", "rounds", "phases", "beyond the model s", "at 4.5 s a turn, s", "specification: s", "MB"],
         [
