@@ -3,8 +3,9 @@
     python benchmarks/api.py [--long]
 
 The server, the floor and the loader (wrk, in the Debian package of that name) are three processes on one machine. The floor of a
-read is a bare httptools protocol on uvloop that answers the same bytes; that of a write is the same, once it has inserted
-one row with the body of the request through our SQLite port, which commits in groups. Rates on a shared machine say little; the ratio to the floor says more.
+read is a bare httptools protocol on uvloop that answers the same bytes; that of a write is the same, once it has inserted one row
+with the body of the request through our SQLite port, which commits in groups. Rates on a shared machine say little; the ratio to
+the floor says more.
 """
 
 import json
@@ -97,9 +98,9 @@ def section(long: bool) -> Section:  # noqa: FBT001
             for name, row, floor in measured:
                 rows[name] = (row, floor)
     lines = [
-        f"{CONNECTIONS} connections, {seconds} s a pass, one worker; server, floor and loader share the machine. The floor of a",
-        "read is a bare httptools protocol on uvloop that answers the same bytes, that of a write the same after an insert through",
-        "the same group-committing SQLite port; they take turns with the server. The specification measured on 4 cores.",
+        f"{CONNECTIONS} connections, {seconds} s a pass, one worker; server, floor and loader share the machine. The floor of",
+        "a read is a bare httptools protocol on uvloop that answers the same bytes, that of a write the same after an insert by",
+        "the same SQLite port, which commits in groups; they take turns with the server. The specification measured on 4 cores.",
         "",
         *rows_of(rows),
     ]
