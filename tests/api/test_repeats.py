@@ -219,6 +219,20 @@ def test_retry_storm_of_the_public_client(tmp_path: Path) -> None:
         assert 20 == total(server)
 
 
+def test_giving_up_twice_loses_nothing(tmp_path: Path) -> None:
+    """Whoever leaves, asks again and leaves again, while the server stands still, has one debate when they come a third time."""
+    with served(tmp_path, demo_delay_s=60) as server:
+        bodies = [json.dumps({**QUICK, "topic": f"Question {number}"}).encode() for number in range(20)]
+        os.kill(server.process.pid, signal.SIGSTOP)
+        for _ in range(3):
+            for body in bodies:
+                give_up(server, body, stopped=True)
+        retries = [sending(server, body) for body in bodies]
+        os.kill(server.process.pid, signal.SIGCONT)
+        answers = [received(opened) for opened in retries]
+        assert (20, 20) == (len({body["id"] for _, body in answers}), total(server))
+
+
 def test_public_client_gives_up_and_asks_again(tmp_path: Path) -> None:
     """The public client, as it is: its first attempts time out while the server stands still; each call holds one debate."""
     with served(tmp_path, demo_delay_s=60) as server:
