@@ -18,7 +18,7 @@ endif
 # The lock names every package, so nothing is left to resolve; older pips stumble over extras when they try.
 locked = $(install) --no-deps --require-hashes -r
 
-.PHONY: serve test check fix docs bench load-tools lock soak
+.PHONY: serve test check fix docs bench dashboard load-tools lock soak
 
 serve: $(RUN)  ## Start the server; ARGS="--api-port 0" are its flags.
 	$(BIN)/aragora serve $(ARGS)
@@ -37,6 +37,9 @@ docs: $(DEV)  ## Write the generated pages.
 
 bench: $(DEV)  ## Measure everything beside its floors; ARGS=--long takes its time. Writes results/bench.md and bench.svg.
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+dashboard: $(DEV)  ## Draw docs/pictures/dashboard.svg from a real Prometheus that watches a loaded server.
+	$(BIN)/python benchmarks/dashboard.py $(ARGS)
 
 soak: $(DEV)  ## Put a whole fleet through every fault, long and full; takes ten minutes and a machine of its own.
 	FLEET_SOAK=1 $(BIN)/python -m pytest tests/e2e/test_fleet.py -s --timeout 3600 $(ARGS)

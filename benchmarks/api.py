@@ -98,7 +98,7 @@ def section(long: bool) -> Section:  # noqa: FBT001
         *rows_of(rows),
     ]
     bars = [
-        (name, {"here": row["rps"], "floor": floor.get("rps", 0.0), "specification": float(SEEDS[name][0])})
+        (name, {"here": row["rps"], **({"floor": floor["rps"]} if floor else {}), "specification": float(SEEDS[name][0])})
         for name, (row, floor) in rows.items()
     ]
     raw = {name: {"here": row, "floor": floor} for name, (row, floor) in rows.items()}

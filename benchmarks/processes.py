@@ -16,8 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
-import servers
-from measure import Row, Section, Served, alone, cpu_s, folder, rss_kb, served, table, within, wrk
+from measure import Row, Section, Served, alone, cpu_s, folder, rss_kb, served, servers, table, within, wrk
 
 DEBATES, LIVE, WATCHERS, PRODUCERS = 400, 20, 1000, 50
 BODY = {"topic": "What does a fleet cost?", "agents": ["demo", "demo:sceptic", "demo"], "rounds": 2, "rule": "unanimous"}

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from builders import Served, served
+from people import PASSWORD
 from services import binary
 
 if TYPE_CHECKING:
@@ -163,3 +164,16 @@ def until_ended(server: Served, debate_id: str) -> dict[str, Any]:
     found: dict[str, Any] = server.ask(f"/api/debates/{debate_id}").json
     assert found["result"] is not None
     return found
+
+
+def log_in(page: "Page", email: str) -> None:
+    """Through the form."""
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.locator(".example").first.wait_for()
+
+
+def refused_only(watched: Watched) -> list[str]:
+    """What went wrong, but for the browser's note that a request was refused."""
+    return [wrong for wrong in watched.wrongs if "status of 401" not in wrong]

@@ -5,22 +5,29 @@ something else kills stays a zombie, and refuses to start again.
 """
 
 import contextlib
+import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 from services import binary
 
 READY_WITHIN_S = 30.0
 CLUSTER_NODES = 6
 DATABASE = "aragora"
+RULES = Path(__file__).parents[1] / "deploy/prometheus"
 
 
 def free_port() -> int:
@@ -386,3 +393,36 @@ def cable() -> Iterator[Cable]:
         yield line
     finally:
         ip("netns", "del", line.name)
+
+
+@contextlib.contextmanager
+def prometheus(port: int, folder: Path, *, alerts_after: str = "") -> Iterator[str]:
+    """Prometheus with our rules and our configuration, watching 127.0.0.1:port twice a second; its address.
+
+    `alerts_after` takes the place of how long each alert's condition must hold.
+    """
+    text = (RULES / "prometheus.yml").read_text("utf-8").replace("localhost:8080", f"127.0.0.1:{port}")
+    config = folder / "prometheus.yml"
+    config.write_text(
+        re.sub(r"_interval: \w+", "_interval: 500ms", text).replace("500ms\n", "500ms\n  scrape_timeout: 500ms\n", 1)
+    )
+    rules = (RULES / "rules.yml").read_text("utf-8")
+    (folder / "rules.yml").write_text(re.sub(r"for: \w+", f"for: {alerts_after}", rules) if alerts_after else rules)
+    command = [binary("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", "--log.format=json"]
+    with subprocess.Popen([*command, "--web.listen-address=127.0.0.1:0"], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            address = next(found[1] for line in process.stderr if (found := re.search(r"(127\.0\.0\.1:[1-9]\d*)", line)))
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+
+
+def prometheus_answers(address: str, path: str, **query: str) -> Any:
+    """The data of an answer of Prometheus; nothing while it starts."""
+    try:
+        with urlopen(f"{address}/api/v1/{path}?{urlencode(query)}", timeout=5) as reply:
+            return json.load(reply)["data"]
+    except OSError:
+        return {}

@@ -17,14 +17,14 @@ SRC = ROOT / "src"
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     # `--json` writes what the API answers
-    "cli": {"api", "app", "auth", "bench", "config", "debate", "log", "providers", "receipts", "store"},
+    "cli": {"api", "app", "auth", "bench", "config", "debate", "log", "providers", "ranking", "receipts", "store"},
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "objectives", "providers", "store", "traces", "webhooks", "workers"),
+        *("log", "memory", "metrics", "objectives", "providers", "ranking", "store", "traces", "webhooks", "workers"),
     },
     "api": {
         *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
-        *("objectives", "people", "providers", "receipts", "store", "web", "webhooks"),
+        *("objectives", "people", "providers", "ranking", "receipts", "store", "web", "webhooks"),
     },
     "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "pieces", "providers", "store"},
     "": {"client"},  # the package itself hands out its client
@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "objectives": {"metrics"},
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},
+    "ranking": {"debate", "store"},
     "auth": {"limits", "store"},
     "store": {"debate"},
     "providers": {"debate", "metrics", "traces"},

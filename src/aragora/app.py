@@ -41,11 +41,13 @@ from aragora.metrics import Metrics
 from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
+from aragora.ranking import Ranking
 from aragora.store.copy import copy
 from aragora.store.hooks import Hooks
 from aragora.store.leases import Leases
 from aragora.store.matches import Matches
 from aragora.store.ownership import Ownership
+from aragora.store.ranks import Ranks
 from aragora.store.repeats import Repeats
 from aragora.store.shelf import Shelf
 from aragora.store.sqlite import Sqlite
@@ -226,6 +228,8 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 store=store,
                 shelf=Shelf(store.database),
                 matches=Matches(store.database),
+                ranks=(ranks := Ranks(store.database)),
+                ranking=Ranking(ranks=ranks, store=store, now=now),
                 webhooks=Webhooks(
                     hooks=Hooks(store.database),
                     store=store,
@@ -342,6 +346,8 @@ async def serve(
         async with siblings, asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=list(sockets)))
             beside = [tasks.create_task(parts.webhooks.run()), tasks.create_task(parts.objectives.run())]
+            if settings.role in {"all", "worker"}:
+                beside.append(tasks.create_task(parts.ranking.run()))
             tasks.create_task(_run(parts.engine, server, beside))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))

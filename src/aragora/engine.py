@@ -170,11 +170,12 @@ class Engine:
         """
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
+            if start and (parent := self.metrics.traces.here):
+                await self._parents.keep(debate_id, parent)  # first: another process may take the debate as soon as it is stored
             lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)
             if start:
-                if parent := self.metrics.traces.here:
-                    await self._parents.keep(debate_id, parent)
+                log.info("debate started", debate_id=debate_id, seats=len(brief.seats))
                 self._offer(debate_id)
         return debate_id
 

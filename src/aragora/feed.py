@@ -34,6 +34,34 @@ class Frame(NamedTuple):
     born: float = 0.0
 
 
+# Takes a frame at once; false when it cannot, and its follower has to be woken for it.
+Push = Callable[[Frame], bool]
+
+
+class _Follower:
+    """One who follows a debate live, and how far it is."""
+
+    __slots__ = ("over", "place", "push", "seq", "woken")
+
+    def __init__(self, place: int, seq: int, push: Push | None) -> None:
+        self.place, self.seq, self.push = place, seq, push
+        self.over = False
+        self.woken: asyncio.Future[None] | None = None  # while it waits
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether the next frame is no reason to wake it: it went straight to it, or it had it from the log."""
+        known = 0 < frame.seq <= self.seq
+        if not known and (self.push is None or not self.push(frame)):
+            return False
+        self.place += 1
+        self.seq, self.over = max(self.seq, frame.seq), frame.last
+        return not self.over
+
+    def wake(self) -> None:
+        if self.woken is not None and not self.woken.done():
+            self.woken.set_result(None)
+
+
 class _Window:
     """The newest frames of one followed debate."""
 
@@ -43,16 +71,16 @@ class _Window:
         self.followers = 0
         self.added = 0  # frames ever added; the place of the next one
         self._frames: deque[Frame] = deque(maxlen=WINDOW_FRAMES_MAX)
-        self._changed = asyncio.Event()
+        self._waiting: set[_Follower] = set()  # those that have every frame
         self._rung = asyncio.Event()
 
     def add(self, frame: Frame) -> None:
         self._frames.append(frame)
         self.added += 1
         self.seq = frame.seq or self.seq
-        # Whoever waits holds the old event, so that no wake-up is lost and none is heard twice.
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        for follower in [follower for follower in self._waiting if not follower.takes(frame)]:
+            self._waiting.discard(follower)  # from here on it reads by itself, until it waits again
+            follower.wake()
 
     def heard(self, text: str | None) -> None:
         """What the bus calls: a piece goes straight to the window, anything else means that the log has grown."""
@@ -68,10 +96,15 @@ class _Window:
             return None
         return [self._frames[index] for index in range(place - first, len(self._frames))]
 
-    async def changed(self, place: int) -> None:
-        """Wait until there is a frame at `place`."""
-        while self.added <= place:
-            await self._changed.wait()
+    async def changed(self, follower: _Follower) -> None:
+        """Wait until there is a frame that a follower has not got, or nothing more to wait for."""
+        while self.added <= follower.place and not follower.over:
+            follower.woken = asyncio.get_running_loop().create_future()
+            self._waiting.add(follower)
+            try:
+                await follower.woken
+            finally:
+                self._waiting.discard(follower)
 
     async def rung(self, poll_s: float) -> None:
         """Wait for the doorbell, but not for ever: it may lose a ring."""
@@ -108,11 +141,14 @@ class Feed:
         """How many debates are being followed."""
         return len(self._windows)
 
-    async def follow(self, debate_id: str, after: int = 0, *, beat_s: float | None = None) -> AsyncGenerator[Frame, None]:
+    async def follow(
+        self, debate_id: str, after: int = 0, *, beat_s: float | None = None, push: Push | None = None
+    ) -> AsyncGenerator[Frame, None]:
         """Every event numbered above `after`, until the last, and the pieces of texts as they are written.
 
-        With `beat_s`, an empty frame whenever there was nothing for so long. Raises NotFound. A number above the newest event
-        counts as the newest.
+        With `beat_s`, an empty frame whenever there was nothing for so long. With `push`, a frame that comes while its follower
+        waits for it is given to that first, and comes here only if it is not taken there. Raises NotFound. A number above the
+        newest event counts as the newest.
         """
         record = await self._store.debate(debate_id)
         seq = min(after, record.last_seq)
@@ -127,28 +163,28 @@ class Feed:
                 yield frame
                 if frame.last:
                     return
-            async for frame in self._live(window, place, seq, beat_s):
+            async for frame in self._live(window, _Follower(place, seq, push), beat_s):
                 yield frame
 
-    async def _live(self, window: _Window, place: int, seq: int, beat_s: float | None) -> AsyncGenerator[Frame, None]:
-        """Frames as they come, from `place` on; whatever the window has moved past is read from the log."""
-        while True:
+    async def _live(self, window: _Window, follower: _Follower, beat_s: float | None) -> AsyncGenerator[Frame, None]:
+        """Frames as they come, from the follower's place on; whatever the window has moved past is read from the log."""
+        while not follower.over:
             try:
                 async with asyncio.timeout(beat_s):
-                    await window.changed(place)
+                    await window.changed(follower)
             except TimeoutError:
                 yield Frame("")
                 continue
-            frames = window.since(place)
+            frames = window.since(follower.place)
             if frames is None:
-                place, upto = window.added, window.seq
-                frames = [frame async for frame in self._log(window.debate_id, seq, upto)]
+                follower.place, upto = window.added, window.seq
+                frames = [frame async for frame in self._log(window.debate_id, follower.seq, upto)]
             else:
-                place += len(frames)
+                follower.place += len(frames)
             for frame in frames:
-                if frame.seq and frame.seq <= seq:
+                if frame.seq and frame.seq <= follower.seq:
                     continue
-                seq = frame.seq or seq
+                follower.seq, follower.over = max(follower.seq, frame.seq), frame.last
                 yield frame
                 if frame.last:
                     return

@@ -100,11 +100,13 @@ def test_a_receipt_for_people(folder: Path, form: str) -> None:
 
 def test_the_headline_ranking_is_fitted_over_what_is_stored(folder: Path) -> None:
     """One debate is too few games for a rank, and the table says so."""
-    code, said, _ = aragora(folder, "leaderboard", "--by", "strength")
+    code, said, _ = aragora(folder, "leaderboard")
     assert (0, True) == (code, "fewer than 10 games" in said)
-    rows = [json.loads(line) for line in aragora(folder, "leaderboard", "--by", "strength", "--json")[1].splitlines()]
-    assert 3 == len(rows)
-    assert all(row["low"] < row["rating"] < row["high"] for row in rows)
+    code, said, told = aragora(folder, "leaderboard", "--recompute", "--json")
+    rows = [json.loads(line) for line in said.splitlines()]
+    assert (0, 3, True) == (code, len(rows), "the same" in told)
+    assert all(row["strength_low"] < row["strength"] < row["strength_high"] for row in rows)
+    assert (0, "") == aragora(folder, "leaderboard", "--judged-by", "people", "--json")[:2]
 
 
 def test_bench_writes_tables_for_people_and_machines(folder: Path) -> None:

@@ -129,3 +129,35 @@ def test_unknown_debates_cannot_be_followed(tmp_path: Path) -> None:
                     await anext(feed.follow(name))
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+@pytest.mark.parametrize("bus", [LocalBus, DeafBus])
+def test_what_is_pushed_and_what_is_read_make_one_order(tmp_path: Path, bus: type[LocalBus], every: int) -> None:
+    """A follower that takes some frames at once, and is woken for the others, gets each once and in order, the last one too."""
+
+    async def check() -> None:
+        bell, got, offered, pushed = bus(), list[int](), 0, 0
+
+        def push(frame: Frame) -> bool:
+            nonlocal offered, pushed
+            offered += 1
+            if offered % every:
+                return False
+            got.append(frame.seq)
+            pushed += 1
+            return True
+
+        async def follow(feed: Feed, debate_id: str) -> None:
+            async with aclosing(feed.follow(debate_id, push=push)) as frames:
+                async for frame in frames:
+                    got.append(frame.seq)
+
+        async with a_feed(tmp_path, bell) as (store, feed, debate_id), asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow(feed, debate_id))
+            await asyncio.sleep(0)
+            tasks.create_task(say(store, bell, debate_id, 60))
+        assert list(range(1, 63)) == got
+        assert pushed
+
+    asyncio.run(check())

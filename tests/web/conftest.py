@@ -27,6 +27,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
+def lively(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose demo turns leave time to do something meanwhile."""
+    with served(tmp_path_factory.mktemp("lively"), demo_delay_s=0.6) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server where everybody logs in."""
+    with served(tmp_path_factory.mktemp("guarded"), demo_delay_s=0.4, auth="required") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def finished(server: Served) -> str:
     """A debate that has ended with dissent: its id."""
     agents = ["demo:optimist", "demo:sceptic", "demo:pragmatist"]

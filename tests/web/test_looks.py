@@ -1,13 +1,13 @@
 """Every page, light and dark, wide and on a phone: nothing for axe to say, and a picture of each for people to look at."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from browser import PHONE, WIDE, a_page, ask
+from browser import PHONE, SCREENS, WIDE, Watched, a_page, ask, log_in, refused_only
 from builders import Served, served
+from people import a_person
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -20,27 +20,52 @@ PAGES = {
     "debates": ("/debates", ".row"),
     "leaderboard": ("/leaderboard", ".ranking"),
     "memory": ("/memory", ".tiles dd"),
-    "status": ("/status", ".uplot"),
+    "status": ("/status", ".figures"),
     "nothing": ("/d/01nothing", "h1"),
 }
+# The same for somebody who has just made an account.
+OWN_PAGES = {
+    "account": ("/account", "#sessions"),
+    "debates-empty": ("/debates", ".empty"),
+    "memory-empty": ("/memory", ".empty"),
+    "ask-first": ("/", ".example"),
+}
+everywhere = pytest.mark.parametrize(("scheme", "size"), [(scheme, size) for scheme in ("light", "dark") for size in SIZES])
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def look(watched: Watched, pages: dict[str, tuple[str, str]], variant: str, **named: str) -> dict[str, list[str]]:
+    """Open each page, keep a picture of it, and note what axe finds."""
+    flaws = {}
+    for name, (path, sign) in pages.items():
+        watched.go(path.format(**named)).locator(sign).first.wait_for()
+        watched.shot(f"{name}-{variant}")
+        flaws[name] = watched.flaws()
+    return {name: found for name, found in flaws.items() if found}
+
+
+@everywhere
 def test_pages_are_accessible(browser: "Browser", server: Served, finished: str, scheme: str, size: str) -> None:
     """Axe finds no violation on any page."""
     with a_page(browser, server, size=SIZES[size], scheme=scheme) as watched:
-        flaws = {}
-        for name, (path, sign) in PAGES.items():
-            watched.go(path.format(finished=finished)).locator(sign).first.wait_for()
-            watched.shot(f"{name}-{scheme}-{size}")
-            flaws[name] = watched.flaws()
-        assert {name: [] for name in PAGES} == flaws
+        assert {} == look(watched, PAGES, f"{scheme}-{size}", finished=finished)
         assert [] == watched.wrongs
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@everywhere
+def test_pages_of_an_account_are_accessible(browser: "Browser", guarded: Served, scheme: str, size: str) -> None:
+    """Nor on the form to log in, on the account, or where there is nothing yet, or when the server fails."""
+    person = a_person(guarded, f"{scheme}{size}")
+    with a_page(browser, guarded, size=SIZES[size], scheme=scheme) as watched:
+        assert {} == look(watched, {"login": ("/account", "input")}, f"{scheme}-{size}")
+        log_in(watched.page, person.email)
+        assert {} == look(watched, OWN_PAGES, f"{scheme}-{size}")
+        problem = {"detail": "The database does not answer.", "status": 503, "retry_after": 3}
+        watched.page.route("**/api/debates?*", lambda route: route.fulfill(status=503, json=problem))
+        assert {} == look(watched, {"fault": ("/debates", "[role=alert]")}, f"{scheme}-{size}")
+        assert [] == [wrong for wrong in refused_only(watched) if "status of 503" not in wrong]
+
+
+@everywhere
 def test_served_page_is_accessible(browser: "Browser", server: Served, finished: str, scheme: str, size: str) -> None:
     """What the server writes for those without JavaScript has no violation either."""
     with a_page(browser, server, size=SIZES[size], scheme=scheme) as watched:
@@ -58,8 +83,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield started
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@everywhere
 def test_live_debate_is_accessible(browser: "Browser", slow: Served, scheme: str, size: str) -> None:
     """A debate in the middle of its first round, texts being written, has no violation."""
     debate_id = ask(
@@ -87,9 +111,11 @@ def test_chosen_colours_are_kept(browser: "Browser", server: Served) -> None:
         assert dark == page.evaluate(ground) != "rgb(250, 248, 244)"
 
 
-def test_pictures_are_kept_where_ci_finds_them(browser: "Browser", server: Served) -> None:
+def test_pictures_are_kept_where_ci_finds_them(browser: "Browser", server: Served, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture is a file in the folder that CI keeps."""
     with a_page(browser, server) as watched:
         watched.go("/").locator(".example").first.wait_for()
         watched.shot("kept")
-    assert (Path(__file__).parents[2] / "results/screens/kept.png").stat().st_size > 0
+    with capsys.disabled():
+        print(f"\npictures of the pages: {SCREENS}")
+    assert (SCREENS / "kept.png").stat().st_size > 0

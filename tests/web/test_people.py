@@ -1,35 +1,13 @@
 """What people do in a debate from the page: vote, suggest, hold a seat, steer it, log in, pass it on."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import pytest
-
-from browser import Watched, a_page, ask
-from builders import Served, served
-from people import PASSWORD, a_person
+from browser import a_page, ask, log_in, refused_only
+from builders import Served
+from people import a_person
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-
-@pytest.fixture(scope="module")
-def lively(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server whose demo turns leave time to do something meanwhile."""
-    with served(tmp_path_factory.mktemp("lively"), demo_delay_s=0.6) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server where everybody logs in."""
-    with served(tmp_path_factory.mktemp("guarded"), demo_delay_s=0.4, auth="required") as started:
-        yield started
-
-
-def refused_only(watched: Watched) -> list[str]:
-    """What went wrong, but for the browser's note that a request was refused."""
-    return [wrong for wrong in watched.wrongs if "status of 401" not in wrong]
 
 
 def vote_for(page: "Page", place: int) -> None:
@@ -159,14 +137,6 @@ def test_account_from_registration_to_a_private_debate(browser: "Browser", guard
         page.goto(address)
         page.get_by_role("heading", name="No such debate").wait_for()
         assert [] == refused_only(watched)
-
-
-def log_in(page: "Page", email: str) -> None:
-    """Through the form."""
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.locator(".example").first.wait_for()
 
 
 def test_sessions_are_seen_and_ended(browser: "Browser", guarded: Served) -> None:

@@ -18,7 +18,9 @@ from aragora.memory import Memory
 from aragora.metrics import Metrics
 from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
+from aragora.ranking import Ranking
 from aragora.store.matches import Matches
+from aragora.store.ranks import Ranks
 from aragora.store.repeats import Repeats
 from aragora.store.shelf import Shelf
 from aragora.store.store import Store
@@ -33,6 +35,8 @@ class Parts:
     store: Store
     shelf: Shelf
     matches: Matches
+    ranks: Ranks
+    ranking: Ranking
     memory: Memory
     webhooks: Webhooks
     accounts: Accounts

@@ -9,6 +9,7 @@ from aragora.api import Parts
 from aragora.api.answers import JSON, listing
 from aragora.api.query import Query
 from aragora.api.standings import ranking_of, row_of_agent
+from aragora.api.strengths import judge_of
 from aragora.providers import Agent
 
 
@@ -29,7 +30,7 @@ async def _listed(parts: Parts, request: Request, known: Sequence[Agent], kind: 
     key = f"{kind}/{limit}/{offset}"
     kept = parts.cache.get(key)
     if kept is None:
-        standings = {standing.agent: standing for agent in known for standing in await parts.store.standing(agent.name)}
+        standings = {standing.agent: standing for agent in known for standing in await parts.ranks.standing(agent.name)}
         rows = [row_of_agent(parts.agents, agent, standings.get(agent.name)) for agent in known[offset : offset + limit]]
         kept = listing(rows, "agents", total=len(known), limit=limit, offset=offset)
         parts.cache.put(key, kept, ttl_s=min(AGENTS_TTL_S, parts.settings.cache_ttl_fast))
@@ -37,13 +38,14 @@ async def _listed(parts: Parts, request: Request, known: Sequence[Agent], kind: 
 
 
 async def leaderboard(parts: Parts, request: Request) -> Response:
-    """Agents by rating, best first."""
+    """Agents by strength, those who have played enough first; as the panel judged, or people."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    judge = judge_of(query)
     query.done()
-    found = await parts.store.leaderboard(limit=limit, offset=offset)
+    found = await parts.ranks.board(judge, limit=limit, offset=offset)
     rows = [ranking_of(offset + place, standing) for place, standing in enumerate(found, 1)]
-    total = await parts.store.ranked()
+    total = await parts.ranks.total(judge)
     return Response(listing(rows, "rankings", "agents", total=total, limit=limit, offset=offset), media_type=JSON)
 
 

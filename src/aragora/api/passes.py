@@ -48,11 +48,11 @@ class Pass:
     @property
     def due(self) -> bool:
         """Whether it is time to look again."""
-        return self._rung.is_set() or monotonic() - self._checked >= LOOK_EVERY_S
+        return self._caller.mode is not Mode.OFF and (self._rung.is_set() or monotonic() - self._checked >= LOOK_EVERY_S)
 
     async def look(self) -> None:
         """Look again, if it is time. Raises Unauthenticated or NotFound when it is over."""
-        if self._caller.mode is Mode.OFF or not self.due:
+        if not self.due:
             return
         self._rung.clear()
         with contextlib.suppress(StoreError):  # the database is away, and with it all that could be sent

@@ -25,6 +25,7 @@ NAME_CHARS_MAX = 200
 RECENT = 10
 
 SORTS: dict[str, Callable[[RankingRow], float]] = {
+    "strength": lambda row: row.strength or 0.0,
     "elo": lambda row: row.elo,
     "wins": lambda row: row.wins,
     "win_rate": lambda row: row.win_rate,
@@ -153,7 +154,7 @@ OpponentList = msgspec.defstruct(
 
 
 async def rankings(parts: Parts, request: Request) -> Response:
-    """Agents in the order asked for; `rank` is always the place by rating."""
+    """Agents in the order asked for; `rank` is always the place by strength."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     least = query.whole("min_debates", 0, low=0, high=10**9)
@@ -171,7 +172,7 @@ async def rankings(parts: Parts, request: Request) -> Response:
 
 
 async def _ranked(parts: Parts) -> list[RankingRow]:
-    standings = await parts.store.leaderboard(limit=AGENTS_MAX)
+    standings = await parts.ranks.board(limit=AGENTS_MAX)
     return [ranking_of(place, standing) for place, standing in enumerate(standings, 1)]
 
 
@@ -207,7 +208,7 @@ async def profile(parts: Parts, request: Request) -> Response:
     try:
         known = parts.agents.find(name)
     except Invalid:
-        if not held_by_person(name) and not await parts.store.standing(name):
+        if not held_by_person(name) and not await parts.ranks.standing(name):
             raise NotFound("There is no such agent.") from None
     row = await _row(parts, name)
     rated = [each for each in await _ranked(parts) if each.agent == name]
@@ -235,7 +236,7 @@ async def profile(parts: Parts, request: Request) -> Response:
 
 async def elo(parts: Parts, request: Request) -> Response:
     """An agent's rating; of one that has not played, where everybody starts."""
-    row = await _row(parts, await _agent(parts, request.path_params["name"]))
+    row = await _row(parts, await agent_of(parts, request.path_params["name"]))
     answer = EloReport(
         agent=row.agent,
         name=row.agent,
@@ -251,7 +252,7 @@ async def elo(parts: Parts, request: Request) -> Response:
 
 async def history(parts: Parts, request: Request) -> Response:
     """An agent's matches, newest first."""
-    name, query = await _agent(parts, request.path_params["name"]), Query(request)
+    name, query = await agent_of(parts, request.path_params["name"]), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     query.done()
     reader = caller_of(request).reader
@@ -263,7 +264,7 @@ async def history(parts: Parts, request: Request) -> Response:
 
 async def opponents(parts: Parts, request: Request) -> Response:
     """Whom an agent met, most often first, and how it did."""
-    name = await _agent(parts, request.path_params["name"])
+    name = await agent_of(parts, request.path_params["name"])
     rows = [_opponent(each) for each in await parts.matches.opponents(name, limit=100)]
     body = listing(rows, "opponents", "rivals", total=len(rows), limit=len(rows), agent=name)
     return Response(body, media_type=JSON)
@@ -271,8 +272,8 @@ async def opponents(parts: Parts, request: Request) -> Response:
 
 async def head_to_head(parts: Parts, request: Request) -> Response:
     """Two agents against each other."""
-    first = await _agent(parts, request.path_params["name"])
-    second = await _agent(parts, request.path_params["other"])
+    first = await agent_of(parts, request.path_params["name"])
+    second = await agent_of(parts, request.path_params["other"])
     return reply(await _met(parts, first, second, caller_of(request).reader))
 
 
@@ -284,7 +285,7 @@ async def compare(parts: Parts, request: Request) -> Response:
         if not name:
             query.wrong(f"agent{place}", "must be given")
     query.done()
-    names = [await _agent(parts, name) for name in given]
+    names = [await agent_of(parts, name) for name in given]
     one, two = [await _row(parts, name) for name in names]
     met = await _met(parts, names[0], names[1], caller_of(request).reader)
     answer = Comparison(agent1=one, agent2=two, agents=[one, two], head_to_head=met)
@@ -335,13 +336,13 @@ def _name(given: str) -> str:
     return given
 
 
-async def _agent(parts: Parts, given: str) -> str:
+async def agent_of(parts: Parts, given: str) -> str:
     """The name of an agent that can be asked, or that has played."""
     name = _name(given)
     try:
         return parts.agents.find(name).name
     except Invalid:
-        if held_by_person(name) or await parts.store.standing(name):
+        if held_by_person(name) or await parts.ranks.standing(name):
             return name
     raise NotFound("There is no such agent.")
 

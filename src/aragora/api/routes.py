@@ -211,9 +211,9 @@ API: tuple[Endpoint, ...] = (
         path="/leaderboard",
         handler=agents.leaderboard,
         lasts=True,
-        summary="Agents by rating.",
+        summary="Agents by strength.",
         answer=Leaderboard,
-        params=(LIMIT, OFFSET),
+        params=(LIMIT, OFFSET, agent_rows.JUDGED),
         errors=(400,),
     ),
     Endpoint(

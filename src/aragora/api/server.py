@@ -5,6 +5,7 @@ That is: deadlines, a way to drop a client that does not read, and answers that 
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,7 +18,10 @@ from aragora.api.lasting import QUESTION, Lasting
 
 # How long a client that was told to go may take to read its close frame before it is cut off.
 LAST_WORDS_S = 5.0
-DROP = "aragora.drop"
+SOCKET = "aragora.socket"
+# One line for each that comes and goes is a tenth of a connection; what goes wrong is said.
+QUIET = logging.getLogger("aragora.sockets")
+QUIET.setLevel(logging.WARNING)
 GONE = "aragora.gone"
 
 
@@ -114,12 +118,23 @@ class Http(HttpToolsProtocol):
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """WebSocket whose application can drop a client that has stopped reading."""
+    """WebSocket whose application can write what is encoded already, and drop a client that has stopped reading."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **kwargs)
+        self.logger = self.conn.logger = QUIET
 
     async def run_asgi(self) -> None:
-        """Offer the way out to the application."""
-        self.scope["extensions"][DROP] = {"drop": self.drop}
+        """Offer both to the application."""
+        self.scope["extensions"][SOCKET] = {"put": self.put, "drop": self.drop}
         await super().run_asgi()
+
+    def put(self, frame: bytes) -> bool:
+        """Write a whole frame at once, if the client has read what came before; if not, whoever sends it has to wait."""
+        if self.close_sent or self.disconnected or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
 
     def drop(self, code: int, reason: str) -> None:
         """Say goodbye behind whatever is unread, and cut the line soon, whether or not that was read."""

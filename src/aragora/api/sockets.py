@@ -7,17 +7,21 @@ own pace. A client that does not read is closed with 4008 and resumes from the l
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import lru_cache, partial
 from time import time
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.frames import Frame as Wire
+from websockets.frames import Opcode
 
 from aragora import __version__
 from aragora.api import Parts
 from aragora.api.passes import Pass
-from aragora.api.server import DROP
+from aragora.api.server import SOCKET
 from aragora.auth import READ, Access, Caller, require
 from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Unauthenticated
+from aragora.feed import Frame
 
 CLOSE_UNKNOWN = 4001
 CLOSE_FORBIDDEN = 4003
@@ -25,6 +29,8 @@ CLOSE_SLOW = 4008
 CLOSE_RATE = 4029
 # A client sends a handful of messages in its life; more than this within a second is not a client.
 MESSAGES_PER_S_MAX = 50
+# Events as they go over the wire. Whoever waits for one is given it in the same turn of the loop, so that few are needed.
+FRAMES_KEPT = 16
 TOKEN_PROTOCOL = "access_token."  # noqa: S105 - what comes before one
 SEQ_MAX = 2**63 - 1
 
@@ -86,6 +92,7 @@ class _Connection:
         self._link = socket.query_params.get("share", "")
         self._following: dict[str, asyncio.Task[None]] = {}
         self._timeout_s = parts.settings.ws_send_timeout_s
+        self._way: dict[str, Callable[..., bool]] | None = socket.scope["extensions"].get(SOCKET)
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Greet, subscribe as the URL says, then do what the client says."""
@@ -95,7 +102,7 @@ class _Connection:
             after = query.get("after", "0")
             await self._obey(tasks, _Said(type="subscribe", debate_id=debate_id, after=int(after) if _digits(after) else 0))
         loop, second, heard = asyncio.get_running_loop(), 0.0, 0
-        watch = tasks.create_task(self._watch())
+        watch = [tasks.create_task(self._watch())] if self._caller.credential_id else []
         try:
             while True:
                 text = await self._receive()
@@ -107,7 +114,7 @@ class _Connection:
                     return
                 await self._take(tasks, text)
         finally:
-            for task in (watch, *self._following.values()):
+            for task in (*watch, *self._following.values()):
                 task.cancel()
 
     async def _watch(self) -> None:
@@ -166,19 +173,29 @@ class _Connection:
         right = Pass(self._parts, self._caller, debate_id=debate_id, link=self._link)
         try:
             with right.heard():
-                async with aclosing(self._parts.feed.follow(debate_id, after)) as frames:
+                async with aclosing(self._parts.feed.follow(debate_id, after, push=partial(self._push, right))) as frames:
                     async for frame in frames:
                         if right.due:
                             await right.look()
                         await self._send(frame.text)
-                        if frame.born:
-                            self._parts.metrics.delivered(frame.kind, time() - frame.born)
+                        self._sent(frame)
         except (NotFound, Unauthenticated) as error:
             if isinstance(error, Unauthenticated) and self._caller.credential_id:
                 raise _Over from None
             await self.fail(error)
         if self._following.get(debate_id) is asyncio.current_task():
             del self._following[debate_id]
+
+    def _push(self, right: Pass, frame: Frame) -> bool:
+        """Send an event at once, unless it is time to look whether it may be sent, or the client lags."""
+        if right.due or not self._put(encoded(frame.text)):
+            return False
+        self._sent(frame)
+        return True
+
+    def _sent(self, frame: Frame) -> None:
+        if frame.born:
+            self._parts.metrics.delivered(frame.kind, time() - frame.born)
 
     async def say(self, name: str, data: dict[str, object], debate_id: str = "") -> None:
         """Send something that is not in a log."""
@@ -190,6 +207,8 @@ class _Connection:
         await self.say("error", {"error": error.message, "code": error.code})
 
     async def _send(self, text: str) -> None:
+        if self._put(encoded(text)):
+            return
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._socket.send({"type": "websocket.send", "text": text})
@@ -200,9 +219,18 @@ class _Connection:
 
     def drop(self, code: int, reason: str) -> None:
         """Close without waiting for the client to read."""
-        way = self._socket.scope["extensions"].get(DROP)
-        if way is not None:
-            way["drop"](code, reason)
+        if self._way is not None:
+            self._way["drop"](code, reason)
+
+    def _put(self, frame: bytes) -> bool:
+        """Write a frame without waiting; false when that cannot be done."""
+        return self._way is not None and self._way["put"](frame)
+
+
+@lru_cache(FRAMES_KEPT)
+def encoded(text: str) -> bytes:
+    """An event as it goes over every WebSocket: encoded once, however many follow."""
+    return Wire(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 def _digits(text: str) -> bool:

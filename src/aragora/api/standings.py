@@ -26,15 +26,24 @@ class AgentRow(msgspec.Struct):
     wins: int
     losses: int
     draws: int
+    calibration_score: float | None  # 1 less the Brier score; null: it never said how sure it was
 
 
 class RankingRow(msgspec.Struct):
-    """An agent's place on the leaderboard."""
+    """An agent's place on the leaderboard. Strength is fitted over all results at once; Elo follows their order."""
 
     rank: int
     agent: str
     name: str
     agent_name: str
+    strength: float | None  # null: not fitted yet
+    strength_low: float | None  # of the 95 % interval
+    strength_high: float | None
+    rank_low: int | None  # the best place that the results allow
+    rank_high: int | None  # the worst
+    ranked: bool  # whether it has played enough for a rank to mean anything
+    brier: float | None  # how well its stated confidence foretold; 0 is perfect
+    forecasts: int
     elo: float
     wins: int
     losses: int
@@ -71,17 +80,26 @@ def row_of_agent(agents: Agents, agent: Agent, standing: Standing | None) -> Age
         wins=known.wins,
         losses=known.losses,
         draws=known.draws,
+        calibration_score=None if known.brier is None else round(1 - known.brier, 4),
     )
 
 
 def ranking_of(rank: int, standing: Standing) -> RankingRow:
     """A place on the leaderboard."""
-    games = standing.wins + standing.losses + standing.draws
+    games, fitted = standing.wins + standing.losses + standing.draws, standing.strength
     return RankingRow(
         rank=rank,
         agent=standing.agent,
         name=standing.agent,
         agent_name=standing.agent,
+        strength=round(fitted.rating, 1) if fitted else None,
+        strength_low=round(fitted.low, 1) if fitted else None,
+        strength_high=round(fitted.high, 1) if fitted else None,
+        rank_low=fitted.rank_low if fitted else None,
+        rank_high=fitted.rank_high if fitted else None,
+        ranked=fitted is not None and fitted.ranked,
+        brier=None if standing.brier is None else round(standing.brier, 4),
+        forecasts=standing.forecasts,
         elo=round(standing.elo, 1),
         wins=standing.wins,
         losses=standing.losses,

@@ -181,17 +181,18 @@ def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 
 
 @main.command()
-@click.option("--by", type=click.Choice(["elo", "strength"]), default="elo", show_default=True, help="What to rank by.")
+@click.option("--judged-by", type=click.Choice(["panel", "people"]), default="panel", show_default=True, help="Whose judgement.")
+@click.option("--recompute", is_flag=True, help="Count every log anew first; exits with 1 where that is not what was kept.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 @data_dir
-def leaderboard(*, limit: int, by: str, as_json: bool, data_dir: str | None) -> None:
-    """Show agents by rating, or by strength fitted over all stored results, with intervals."""
-    from aragora.cli import decisions, watch
+def leaderboard(*, limit: int, judged_by: str, recompute: bool, as_json: bool, data_dir: str | None) -> None:
+    """Show agents by strength, fitted over all stored results, with intervals, calibration and Elo."""
+    from aragora.cli import decisions
 
-    loaded = settings_with(data_dir=data_dir)
-    show = decisions.ranking if by == "strength" else watch.list_ranking
-    run_to_end(show(loaded.settings, limit=limit, as_json=as_json))
+    settings = settings_with(data_dir=data_dir).settings
+    same = run_to_end(decisions.ranking(settings, limit=limit, judge=judged_by, recompute=recompute, as_json=as_json))
+    raise SystemExit(0 if same else EXIT_FAILED)
 
 
 @main.command()

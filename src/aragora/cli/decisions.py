@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from aragora import app
+from aragora.api.standings import RankingRow, ranking_of
 from aragora.bench import Table
 from aragora.bench.paired import compare as compared
 from aragora.bench.paired import questions
@@ -23,11 +24,13 @@ from aragora.debate.receipt import Entry, belongs, canonical, prove, receipt
 from aragora.debate.redecide import Redecision, last_vote
 from aragora.debate.redecide import redecide as under
 from aragora.debate.rules import RULES
-from aragora.debate.strength import GAMES_MIN, Strength, fit, leaderboard
+from aragora.debate.strength import GAMES_MIN
 from aragora.errors import Conflict, Invalid
+from aragora.ranking import Ranking
 from aragora.receipts.check import check, load, read_log, sign
 from aragora.receipts.show import html, markdown
 from aragora.store.chain import entries
+from aragora.store.ranks import Ranks
 
 
 async def _log(settings: Settings, debate_id: str) -> list[Entry]:
@@ -99,23 +102,35 @@ def _row(one: Redecision) -> tuple[object, ...]:
     return (one.rule, winner + ("" if one.same else "  (differs)"), met, margin, ", ".join(one.pivotal) or "none", flips)
 
 
-async def ranking(settings: Settings, *, limit: int, as_json: bool) -> None:
-    """Fit the headline ranking over all stored matches and show it."""
+async def ranking(settings: Settings, *, limit: int, judge: str, recompute: bool, as_json: bool) -> bool:
+    """Show agents by strength, after what is due is counted; whether counting all logs anew gives what was kept."""
     async with app.open_store(settings) as store:
-        results = await store.results()
-    rows = leaderboard(results, fit(results))[:limit]
+        ranks = Ranks(store.database)
+        keeping = Ranking(ranks=ranks, store=store, now=app.now)
+        same = await keeping.recount() if recompute else True
+        await keeping.settle()
+        found = [ranking_of(place, one) for place, one in enumerate(await ranks.board(judge, limit=limit), 1)]
     if as_json:
-        _write("\n".join(msgspec.json.encode(row).decode() for row in rows))
-        return
-    shown = [(_places(row), row.agent, f"{row.rating:.0f}", f"{row.low:.0f} to {row.high:.0f}", row.games) for row in rows]
-    table(shown, ("rank", "agent", "strength", "95 % interval", "games"))
+        sys.stdout.write("".join(msgspec.json.encode(row).decode() + "\n" for row in found))
+    else:
+        names = ("rank", "agent", "strength", "95 % interval", "games", "brier", "elo")
+        table([(_places(row), row.agent, *_figures(row)) for row in found], names)
+    if recompute:
+        click.echo("counted anew from the logs: " + ("the same" if same else "not what was kept; mended"), err=True)
+    return same
 
 
-def _places(row: Strength) -> str:
+def _places(row: RankingRow) -> str:
     """The ranks that the results allow, or that there are too few."""
     if not row.ranked:
         return f"fewer than {GAMES_MIN} games"
     return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}"
+
+
+def _figures(row: RankingRow) -> tuple[object, ...]:
+    strength = "" if row.strength is None else f"{row.strength:.0f}"
+    interval = "" if row.strength_low is None else f"{row.strength_low:.0f} to {row.strength_high:.0f}"
+    return strength, interval, row.games, "" if row.brier is None else f"{row.brier:.3f}", f"{row.elo:.0f}"
 
 
 def experiments(only: str | None, trials: int) -> list[Table]:

@@ -11,7 +11,6 @@ import msgspec
 from aragora import app
 from aragora.api import Parts
 from aragora.api.answers import row_of
-from aragora.api.standings import ranking_of
 from aragora.cli.terminal import Lines, dollars, table
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Outcome
@@ -135,17 +134,6 @@ async def list_debates(settings: Settings, *, limit: int, as_json: bool) -> None
         return
     rows = [(row.id, row.status, row.outcome or "", ", ".join(row.agents), row.created_at[:16], row.topic) for row in found]
     table(rows, ("id", "status", "outcome", "agents", "created", "topic"))
-
-
-async def list_ranking(settings: Settings, *, limit: int, as_json: bool) -> None:
-    """List agents by rating."""
-    async with app.open_store(settings) as store:
-        found = [ranking_of(place, standing) for place, standing in enumerate(await store.leaderboard(limit=limit), 1)]
-    if as_json:
-        _write(found)
-        return
-    rows = [(row.rank, row.agent, row.elo, row.wins, row.losses, row.draws, row.debates) for row in found]
-    table(rows, ("rank", "agent", "elo", "wins", "losses", "draws", "debates"))
 
 
 async def migrate(settings: Settings) -> list[str]:

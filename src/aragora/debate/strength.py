@@ -20,11 +20,13 @@ PRECISION = 1e-9
 Z_95 = 1.959964
 # Below this many games an agent is listed without a rank.
 GAMES_MIN = 10
+# The tie parameter among the strengths of an earlier fit; no agent has this name.
+TIE = ""
 
 
 @dataclass(slots=True, order=True)
 class Record:
-    """All results between two agents: won, lost and drawn, seen from the first."""
+    """Results between two agents, seen from the first; or all those of one."""
 
     won: int = 0
     lost: int = 0
@@ -44,6 +46,15 @@ class Results:
         record.won += count * (match.score == won)
         record.lost += count * (match.score == lost)
         record.drawn += count * (match.score not in (won, lost))
+
+    def records(self) -> dict[str, Record]:
+        """What each agent won, lost and drew over all its pairs."""
+        found: dict[str, Record] = {}
+        for (a, b), pair in self.pairs.items():
+            for agent, won, lost in ((a, pair.won, pair.lost), (b, pair.lost, pair.won)):
+                mine = found.setdefault(agent, Record())
+                mine.won, mine.lost, mine.drawn = mine.won + won, mine.lost + lost, mine.drawn + pair.drawn
+        return found
 
     @classmethod
     def of(cls, played: Iterable[Match]) -> "Results":
@@ -100,7 +111,7 @@ def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
     # Sorted, so that sums are rounded in the same way whatever the order in which results came.
     games = [_Game(place[a], place[b], record.won, record.lost, record.drawn) for (a, b), record in sorted(results.pairs.items())]
     strengths = [(start or {}).get(agent, 0.0) for agent in agents]
-    tie, steps, factor = 0.0, 0, list[list[float]]()
+    tie, steps, factor = (start or {}).get(TIE, 0.0), 0, list[list[float]]()
     for steps in range(1, STEPS_MAX + 1):  # noqa: B007 - how many it took is part of the result
         gradient, information, bend = _slopes(games, strengths, tie)
         factor = _cholesky(information)
@@ -197,10 +208,7 @@ def leaderboard(results: Results, found: Fit, *, games_min: int = GAMES_MIN) -> 
     Whom an agent's rank is compared with are those who have played enough; two agents are told apart when the interval of their
     difference leaves out 0, which is finer than comparing their two intervals.
     """
-    games = dict.fromkeys(found.agents, 0)
-    for (a, b), record in results.pairs.items():
-        for agent in (a, b):
-            games[agent] += record.won + record.lost + record.drawn
+    games = {agent: record.won + record.lost + record.drawn for agent, record in results.records().items()}
     enough = [place for place, agent in enumerate(found.agents) if games[agent] >= games_min]
     rows = [_strength(found, place, games[agent], enough, games_min) for place, agent in enumerate(found.agents)]
     return tuple(sorted(rows, key=lambda row: (not row.ranked, -row.rating, row.agent)))
@@ -230,4 +238,4 @@ def _strength(found: Fit, place: int, games: int, rivals: Sequence[int], games_m
 
 def starting(found: Fit) -> dict[str, float]:
     """What the next fit may start from."""
-    return dict(zip(found.agents, found.strengths, strict=True))
+    return {TIE: found.tie, **dict(zip(found.agents, found.strengths, strict=True))}

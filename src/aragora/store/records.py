@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from aragora.debate.events import TurnAsked
 from aragora.debate.model import Brief, Message, Outcome, Status
+from aragora.debate.strength import Strength
 
 
 class Visibility(StrEnum):
@@ -149,7 +150,7 @@ class Cast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An agent on the leaderboard."""
+    """An agent on the leaderboard: the seed's rating, its record, and what the last fit made of it."""
 
     agent: str
     elo: float
@@ -157,6 +158,9 @@ class Standing:
     losses: int
     draws: int
     debates: int
+    strength: Strength | None = None
+    brier: float | None = None  # mean squared error of its stated confidence
+    forecasts: int = 0  # over how many ballots
 
 
 @dataclass(frozen=True, slots=True)

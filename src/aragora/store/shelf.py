@@ -14,6 +14,7 @@ from aragora.store.listing import NEWEST, SUMMARIES, summary_of
 from aragora.store.records import Batch, Reader, Spoken, Summary
 from aragora.store.search import CHANGE_TEXT, DELETE_TEXT, FOUND, WITHIN_MAX, words_of
 from aragora.store.seen import owned, seen
+from aragora.store.sums import taken_back
 
 DEBATE = "debate"
 COUNT = "SELECT COUNT(*) FROM debates WHERE 1 = 1"
@@ -23,7 +24,10 @@ UPDATE debates SET title = COALESCE(:title, title), tags = COALESCE(:tags, tags)
 WHERE id = :id RETURNING title, topic, outcome
 """
 ARCHIVE = "UPDATE debates SET archived_at = :at WHERE id = :id AND ended_at IS NOT NULL AND archived_at IS NULL RETURNING id"
-LOCK = "UPDATE debates SET batch_id = NULL WHERE id = :id AND ended_at IS NOT NULL RETURNING last_seq AS seq"
+LOCK = """
+UPDATE debates SET batch_id = NULL
+WHERE id = :id AND ended_at IS NOT NULL AND COALESCE(lesson, '') = :lesson RETURNING last_seq AS seq
+"""
 DELETE = "DELETE FROM debates WHERE id = :id"
 PARTS = ("events", "messages", "votes", "choices", "matches", "deliveries", "shares")
 # While the row is still there: the public ones have a count of their own.
@@ -77,15 +81,24 @@ class Shelf:
     async def delete(self, debate_id: str) -> bool:
         """Take an ended debate off the disk with all that belongs to it; false when there is none, or it has not ended.
 
-        What its matches did to the ratings stays; the matches themselves go.
+        What it taught about its agents is taken back; what it did to the ratings that follow the order of results stays.
         """
+        kept = await self._db.read("SELECT lesson FROM debates WHERE id = :id", {"id": debate_id})
+        lesson = str(kept[0][0] or "") if kept else ""
         text = Statement(DELETE_TEXT, {"kind": DEBATE, "text_id": debate_id})
         # What refers to a debate has to go before it, and the guard comes first: so the guard only locks its row.
-        guard = Statement(LOCK, {"id": debate_id}, long=True)
+        guard = Statement(LOCK, {"id": debate_id, "lesson": lesson}, long=True)
         parts = [Statement(f"DELETE FROM {table} WHERE debate_id = :id", {"id": debate_id}) for table in PARTS]  # noqa: S608 - our own names
         return bool(
             await self._db.write(
-                [guard, *parts, text, Statement(UNCOUNT, {"id": debate_id}), Statement(DELETE, {"id": debate_id})]
+                [
+                    guard,
+                    *parts,
+                    *(taken_back(lesson) if lesson else ()),
+                    text,
+                    Statement(UNCOUNT, {"id": debate_id}),
+                    Statement(DELETE, {"id": debate_id}),
+                ]
             )
         )
 

@@ -20,8 +20,7 @@ from aragora.debate.events import (
     key_of,
 )
 from aragora.debate.model import ENDED, Brief, Message, Outcome, Status, Tally
-from aragora.debate.ranking import START, Change, Match, changes, matches
-from aragora.debate.strength import Results
+from aragora.debate.ranking import START, Change, changes, matches
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
 from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.chain import written
@@ -37,7 +36,6 @@ from aragora.store.records import (
     Reader,
     Record,
     Spoken,
-    Standing,
     Summary,
 )
 from aragora.store.search import ADD_TEXT
@@ -243,7 +241,8 @@ class Store:
         if not played:
             return []
         agents = sorted({name for match in played for name in (match.a, match.b)})
-        ratings = {standing.agent: standing.elo for agent in agents for standing in await self.standing(agent)}
+        elos = [await self._db.read("SELECT elo FROM ratings WHERE agent = :agent", {"agent": agent}) for agent in agents]
+        ratings = {agent: float(str(rows[0][0])) for agent, rows in zip(agents, elos, strict=True) if rows}
         rows: list[Params] = [{"place": place, "a": m.a, "b": m.b, "score": m.score} for place, m in enumerate(played)]
         work = [Statement(INSERT_MATCH, {**row, "id": debate_id, "at": at}) for row in rows]
         return work + [_rate(change, at) for change in changes(played, ratings)]
@@ -370,30 +369,6 @@ class Store:
         """How many messages or votes a debate has."""
         return _int((await self._db.read(COUNTS[table], {"id": debate_id}))[0][0])
 
-    async def leaderboard(self, *, limit: int, offset: int = 0) -> list[Standing]:
-        """Agents by rating, best first."""
-        query = (
-            "SELECT agent, elo, wins, losses, draws, debates FROM ratings ORDER BY elo DESC, agent LIMIT :limit OFFSET :offset"
-        )
-        return [_standing(row) for row in await self._db.read(query, {"limit": limit, "offset": offset}, late=True)]
-
-    async def results(self) -> Results:
-        """Every stored match, counted by the database: what the ranking is fitted over, however many debates there were."""
-        found = Results()
-        for a, b, score, number in await self._db.read("SELECT a, b, score, COUNT(*) FROM matches GROUP BY a, b, score", {}):
-            assert isinstance(score, int | float)
-            found.add(Match(a=str(a), b=str(b), score=float(score)), _int(number))
-        return found
-
-    async def ranked(self) -> int:
-        """How many agents have a rating."""
-        return _int((await self._db.read("SELECT COUNT(*) FROM ratings", {}))[0][0])
-
-    async def standing(self, agent: str) -> list[Standing]:
-        """One agent's rating; empty when it has played no match."""
-        query = "SELECT agent, elo, wins, losses, draws, debates FROM ratings WHERE agent = :agent"
-        return [_standing(row) for row in await self._db.read(query, {"agent": agent})]
-
 
 def _numbered(statement: Statement) -> Statement:
     return Statement(statement.sql.replace(":seq", NEWEST_SEQ), statement.params)
@@ -470,9 +445,3 @@ def _record(row: Row) -> Record:
         origin=_text(origin),
         origin_id=_text(origin_id),
     )
-
-
-def _standing(row: Row) -> Standing:
-    agent, elo, wins, losses, draws, debates = row
-    rating = float(elo) if isinstance(elo, int | float) else START
-    return Standing(agent=str(agent), elo=rating, wins=_int(wins), losses=_int(losses), draws=_int(draws), debates=_int(debates))

@@ -19,8 +19,11 @@ MEDIA_TYPES = {
 }
 HTML = MEDIA_TYPES["html"]
 DIGEST_CHARS = 16
-# Loaded by the page only when something is drawn, so they are not announced with the page.
-LATER = ("vendor/uplot.js", "pages/chart.js", "receipt.js")
+# Loaded by the page only when they are gone to or used, so they are not announced with the page.
+LATER = {
+    *("vendor/uplot.js", "pages/chart.js", "receipt.js", "metrics.js"),
+    *("pages/account.js", "pages/leaderboard.js", "pages/memory.js", "pages/plots.js", "pages/status.js"),
+}
 SHELL = "shell.html"
 
 

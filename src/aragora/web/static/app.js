@@ -1,13 +1,9 @@
 // The page: header, routes, theme. Which pages there are depends on what the server offers.
-import { html, render, signal, useEffect } from "./dom.js";
+import { html, render, signal, useEffect, useState } from "./dom.js";
 import { config, offers, recall, remember, session } from "./api.js";
 import { Announcer, Icon } from "./ui.js";
 import { Ask } from "./pages/ask.js";
 import { Debates } from "./pages/list.js";
-import { Leaderboard } from "./pages/leaderboard.js";
-import { Account } from "./pages/account.js";
-import { Memory } from "./pages/memory.js";
-import { Status } from "./pages/status.js";
 import { Watch } from "./pages/watch.js";
 
 const path = signal(location.pathname);
@@ -37,16 +33,31 @@ document.addEventListener("click", (event) => {
   go(link.pathname + link.search);
 });
 
+// A page that few open first: its module is loaded when it is gone to.
+function Later({ load, ...given }) {
+  const [shown, show] = useState(null);
+  useEffect(() => {
+    load().then((view) => show(() => view), () => show(() => Lost));
+  }, []);
+  return shown ? html`<${shown} ...${given} />` : html`<div class="narrow"><p class="muted" role="status">Loading …</p></div>`;
+}
+
+const Lost = () => html`<div class="narrow"><h1>The server cannot be reached</h1><p>Load the page again in a moment.</p></div>`;
+const leaderboard = () => import("./pages/leaderboard.js").then((module) => module.Leaderboard);
+const memory = () => import("./pages/memory.js").then((module) => module.Memory);
+const account = () => import("./pages/account.js").then((module) => module.Account);
+const status = () => import("./pages/status.js").then((module) => module.Status);
+
 function page(at) {
   const debate = /^\/d\/([^/]+)$/.exec(at);
   if (debate) return { title: null, view: () => html`<${Watch} key=${debate[1]} id=${debate[1]} served=${served?.dataset.debate === debate[1] ? served : null} />` };
   return {
     "/": { title: "Aragora", view: () => html`<${Ask} go=${go} />` },
     "/debates": { title: "Debates · Aragora", view: () => html`<${Debates} />` },
-    "/leaderboard": { title: "Leaderboard · Aragora", view: () => html`<${Leaderboard} />` },
-    "/memory": { title: "Memory · Aragora", view: () => html`<${Memory} />` },
-    "/account": { title: "Account · Aragora", view: () => html`<${Account} go=${go} />` },
-    "/status": { title: "Status · Aragora", view: () => html`<${Status} />` },
+    "/leaderboard": { title: "Leaderboard · Aragora", view: () => html`<${Later} key="leaderboard" load=${leaderboard} />` },
+    "/memory": { title: "Memory · Aragora", view: () => html`<${Later} key="memory" load=${memory} />` },
+    "/account": { title: "Account · Aragora", view: () => html`<${Later} key="account" load=${account} go=${go} />` },
+    "/status": { title: "Status · Aragora", view: () => html`<${Later} key="status" load=${status} />` },
   }[at];
 }
 

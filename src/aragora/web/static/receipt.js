@@ -88,8 +88,10 @@ export async function added(receipt) {
   let broken = null;
   const entries = fields.get("transcript");
   for (const entry of entries) {
-    const leaf = await hash([0], utf8.encode(canonical(["seq", "type", "timestamp", "data"].map((name) => entry.get(name)))));
-    if (hex(leaf) !== text(entry.get("hash"))) broken ??= Number(entry.get("seq").written);
+    const seq = entry.get("seq").written;
+    const said = hex(await hash(utf8.encode(canonical(["type", "timestamp", "data"].map((name) => entry.get(name))))));
+    const leaf = await hash([0], utf8.encode(`[${seq},"${said}"]`));
+    if (hex(leaf) !== text(entry.get("hash"))) broken ??= Number(seq);
     head = await hash(head, leaf);
   }
   const whole = broken === null && hex(head) === text(fields.get("head")) && matches(fields.get("outcome"), entries.at(-1));

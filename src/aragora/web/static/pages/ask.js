@@ -102,7 +102,7 @@ export function Ask({ go }) {
           ${agents.slice(0, CHIPS_MAX).map(
             (agent) => html`<${Offer} key=${agent.name} agent=${agent} full=${full} add=${add} />`,
           )}
-          ${offers("/api/debates/{id}/turn") && html`<button type="button" class="chip add" aria-label="Add yourself" title="A seat that you hold: the page asks you when it is your turn" disabled=${full} onClick=${() => add(PERSON)}><${Icon} name="plus" />you</button>`}
+          ${offers("/api/debates/{id}/turn") && html`<button type="button" class="chip add" aria-label="Add yourself" title="A seat that you hold: the page asks you when it is your turn" disabled=${full} onClick=${() => add(PERSON)}><${Icon} name="plus" />yourself</button>`}
           ${agents.length > CHIPS_MAX && html`<${Other} agents=${agents.slice(CHIPS_MAX)} add=${add} />`}
         </div>
       </fieldset>
@@ -164,9 +164,10 @@ function Estimate({ body }) {
 function Offer({ agent, full, add }) {
   const [state, told] = health(agent);
   const about = [agent.about, price(agent), told].filter(Boolean).join(" · ");
-  const usd = agent.usd_per_million_in;
-  return html`<button type="button" class="chip add" title=${about} aria-label=${[`Add ${agent.name}`, told].filter(Boolean).join(", ")} disabled=${full} onClick=${() => add(agent.name)}>
-    <${Icon} name="plus" />${agent.name}${usd > 0 && html`<small>$${usd} / $${agent.usd_per_million_out}</small>`}${state && html`<i class=${`pulse ${state}`}></i>`}</button>`;
+  const usd = agent.usd_per_million_in > 0 ? `$${agent.usd_per_million_in} / $${agent.usd_per_million_out}` : "";
+  const name = [`Add ${agent.name} ${usd}`.trim(), told].filter(Boolean).join(", ");
+  return html`<button type="button" class="chip add" title=${about} aria-label=${name} disabled=${full} onClick=${() => add(agent.name)}>
+    <${Icon} name="plus" />${agent.name}${usd && html` <small>${usd}</small>`}${state && html`<i class=${`pulse ${state}`}></i>`}</button>`;
 }
 
 function Other({ agents, add }) {

@@ -99,7 +99,7 @@ const OBJECTIVES = { availability: "Answered without a fault", latency: "Answere
 function Objectives({ rows }) {
   if (!rows.length) return null;
   return html`<section aria-labelledby="objectives"><h2 id="objectives">Objectives</h2>
-    <div class="scroll card flush" tabindex="0" role="region" aria-label="Objectives"><table class="figures"><thead><tr><th scope="col">Objective</th><th scope="col" class="n">Target</th><th scope="col">Window</th><th scope="col" class="n">Missed</th><th scope="col">Budget used</th></tr></thead>
+    <div class="scroll card flush" tabindex="0" role="region" aria-label="Table of objectives"><table class="figures"><thead><tr><th scope="col">Objective</th><th scope="col" class="n">Target</th><th scope="col">Window</th><th scope="col" class="n">Missed</th><th scope="col">Budget used</th></tr></thead>
     <tbody>${rows.map((row) => {
       const burn = row.burn_rate;
       const kind = burn >= FAST_BURN ? "bad" : burn >= SLOW_BURN || burn > 1 ? "warm" : "good";
@@ -123,7 +123,7 @@ function Providers({ rows, metrics }) {
   const idle = rows.filter((row) => !asked.includes(row) && row.needs);
   const names = [...new Set([...asked.map((row) => row.name), ...turns.keys()])];
   return html`<section aria-labelledby="providers"><h2 id="providers">Providers</h2>
-    ${names.length > 0 && html`<div class="scroll card flush" tabindex="0" role="region" aria-label="Providers"><table class="figures"><thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="n">Turns answered</th><th scope="col">Not answered</th></tr></thead>
+    ${names.length > 0 && html`<div class="scroll card flush" tabindex="0" role="region" aria-label="Table of providers"><table class="figures"><thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="n">Turns answered</th><th scope="col">Not answered</th></tr></thead>
     <tbody>${names.map((name) => {
       const row = rows.find((each) => each.name === name);
       const [kind, told] = row?.needs ? ["warm", `needs ${row.needs}`] : STATES[row?.state || "closed"];
