@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from measure import Section, Served, Used, alone, builders, folder, served, table, wrk
 
@@ -134,7 +135,8 @@ def section(long: bool) -> Section:  # noqa: FBT001
     """Every setting once, as it is and changed."""
     rows: list[list[object]] = []
     for name, usual, other, work in TRIED:
-        found = both(partial(served, **{name: usual}), partial(served, **{name: other}), work, long=long)
+        one: dict[str, Any] = {name: usual}
+        found = both(partial(served, **one), partial(served, **{**one, name: other}), work, long=long)
         said = (work.__doc__ or "").rstrip(".")
         rows.append([f"`ARAGORA_{name.upper()}`", str(usual), str(other), said, *found, found[1] / found[0]])
     for work in (lists, creates, debates):
