@@ -13,7 +13,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 
 from measure import Section, Served, Used, alone, builders, folder, served, table, wrk
@@ -120,6 +119,10 @@ def packed() -> tuple[float, float]:
     return sum(map(len, small)) / sum(map(len, texts)), 1e6 * (time.process_time() - began) / len(texts)
 
 
+def _with(name: str, value: object) -> Start:
+    return lambda place: served(place, **{name: value})
+
+
 def both(one: Start, other: Start, work: Work, *, long: bool) -> tuple[float, float]:
     """What the work costs on each of two servers."""
     took: tuple[list[float], list[float]] = ([], [])
@@ -134,7 +137,7 @@ def section(long: bool) -> Section:  # noqa: FBT001
     """Every setting once, as it is and changed."""
     rows: list[list[object]] = []
     for name, usual, other, work in TRIED:
-        found = both(partial(served, **{name: usual}), partial(served, **{name: other}), work, long=long)
+        found = both(_with(name, usual), _with(name, other), work, long=long)
         said = (work.__doc__ or "").rstrip(".")
         rows.append([f"`ARAGORA_{name.upper()}`", str(usual), str(other), said, *found, found[1] / found[0]])
     for work in (lists, creates, debates):

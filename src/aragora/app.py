@@ -224,7 +224,8 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
         metrics.watch("aragora_db_connections", lambda: store.connections)
         if settings.redis_url:
             metrics.watch("aragora_bus_up", lambda: float(bus.shared))
-        limits = _limits(settings)
+        limits, cache = _limits(settings), Cache(entries_max=settings.cache_max_entries, clock=monotonic)
+        metrics.watch("aragora_cache_entries", lambda: len(cache))
         try:
             yield Parts(
                 settings=settings,
@@ -240,12 +241,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                     new_id=new_id,
                     private=settings.webhook_targets == "any",
                 ),
-                memory=Memory(
-                    store.database,
-                    ttl_s={FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium},
-                    now=now,
-                    new_id=new_id,
-                ),
+                memory=_memory(store, settings),
                 accounts=_accounts(store, settings),
                 repeats=Repeats(store.database),
                 engine=engine,
@@ -254,7 +250,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                 metrics=metrics,
                 objectives=Objectives(metrics, clock=monotonic),
                 limits=limits,
-                cache=Cache(entries_max=settings.cache_max_entries, clock=monotonic),
+                cache=cache,
                 lasting=Lasting(lambda: store.state, limits, Proxies(settings.trusted_networks), metrics),
                 new_seed=new_seed,
                 now=now,
@@ -264,6 +260,11 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             await limits.close()
             await agents.close()
             await asyncio.to_thread(metrics.traces.close)
+
+
+def _memory(store: Store, settings: Settings) -> Memory:
+    ttl_s = {FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium}
+    return Memory(store.database, ttl_s=ttl_s, now=now, new_id=new_id)
 
 
 def _limits(settings: Settings) -> Limits:
