@@ -42,6 +42,7 @@ from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
 from aragora.ranking import Ranking
+from aragora.recall import Recall
 from aragora.store.copy import copy
 from aragora.store.hooks import Hooks
 from aragora.store.leases import Leases
@@ -187,6 +188,12 @@ def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known, traces=traces)
 
 
+def memory_of(settings: Settings, store: Store) -> Memory:
+    """What is remembered in a store, for as long as the settings say."""
+    ttl_s = {FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium}
+    return Memory(store.database, ttl_s=ttl_s, now=now, new_id=new_id)
+
+
 def bounds_of(settings: Settings) -> Bounds:
     """What the engine never exceeds."""
     return Bounds(
@@ -206,6 +213,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
     metrics = Metrics(traces_of(loaded))
     agents = agents_of(loaded, metrics.traces)
     async with open_store(settings) as store, open_bus(settings) as bus, Feed(store, bus) as feed:
+        memory = memory_of(settings, store)
         engine = Engine(
             store=store,
             bus=bus,
@@ -215,6 +223,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             new_id=new_id,
             metrics=metrics,
             dispatch=dispatch_for(settings, store, bus),
+            recall=Recall(memory, store.database),
         )
         metrics.watch("aragora_active_debates", lambda: engine.running)
         metrics.watch("aragora_queued_debates", lambda: engine.queued)
@@ -237,12 +246,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                     new_id=new_id,
                     private=settings.webhook_targets == "any",
                 ),
-                memory=Memory(
-                    store.database,
-                    ttl_s={FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium},
-                    now=now,
-                    new_id=new_id,
-                ),
+                memory=memory,
                 accounts=_accounts(store, settings),
                 repeats=Repeats(store.database),
                 engine=engine,
@@ -348,6 +352,7 @@ async def serve(
             beside = [tasks.create_task(parts.webhooks.run()), tasks.create_task(parts.objectives.run())]
             if settings.role in {"all", "worker"}:
                 beside.append(tasks.create_task(parts.ranking.run()))
+                beside.append(tasks.create_task(parts.memory.run()))
             tasks.create_task(_run(parts.engine, server, beside))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))
