@@ -61,7 +61,7 @@ class Counts:
 
     def cell(self, *values: str) -> list[float]:
         """The number kept for these label values, in a list of one, to be kept and raised."""
-        return _bounded(self.cells, values, lambda: [0])
+        return self.cells.get(values) or _bounded(self.cells, values, lambda: [0])
 
     def collect(self) -> Iterator[Metric]:
         """The counter as it stands."""
@@ -96,7 +96,7 @@ class Histogram:
 
     def cell(self, *values: str) -> Spread:
         """The observations kept for these label values."""
-        return _bounded(self.cells, values, lambda: Spread(self.bounds))
+        return self.cells.get(values) or _bounded(self.cells, values, lambda: Spread(self.bounds))
 
     def collect(self) -> Iterator[Metric]:
         """The histogram as it stands; buckets are cumulative, as the format wants them."""

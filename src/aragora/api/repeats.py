@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from aragora.api.answers import JSON
+from aragora.api.asked import Asked
 from aragora.api.server import GONE
 from aragora.auth import Caller
 from aragora.auth.accounts import later
@@ -185,7 +186,7 @@ def with_body(request: Request, body: bytes) -> Request:
             return {"type": "http.request", "body": left.pop(), "more_body": False}
         return await request.receive()
 
-    return Request(request.scope, receive)
+    return Asked(request.scope, receive)
 
 
 def _given(response: Response) -> Given | None:
