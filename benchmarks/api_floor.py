@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,19 +35,45 @@ class Bare(asyncio.Protocol):
         self._transport.write(self._answer)
 
 
-async def _serve() -> None:
+class Writing(Bare):
+    """Inserts one row for each request, and answers once it is on disk."""
+
+    def __init__(self, answer: bytes, database: Sqlite, text: str, tasks: asyncio.TaskGroup) -> None:
+        super().__init__(answer)
+        self._database, self._tasks = database, tasks
+        self._insert = [Statement("INSERT INTO floor (text) VALUES (:text) RETURNING id", {"text": text})]
+
+    def on_message_complete(self) -> None:
+        """Answer, later."""
+        self._tasks.create_task(self._write())
+
+    async def _write(self) -> None:
+        await self._database.write(self._insert)
+        if not self._transport.is_closing():
+            self._transport.write(self._answer)
+
+
+async def _serve(file: str = "", text: str = "") -> None:
     answer = sys.stdin.buffer.read()
-    server = await asyncio.get_running_loop().create_server(lambda: Bare(answer), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    async with asyncio.TaskGroup() as tasks:
+
+        def protocol() -> Bare:
+            return Writing(answer, database, text, tasks) if database else Bare(answer)
+
+        database = Sqlite(Path(file)) if file else None
+        if database:
+            await database.write([Statement("CREATE TABLE floor (id INTEGER PRIMARY KEY, text TEXT)", {})])
+        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
 
 
 @contextmanager
-def floor_server(headers: Mapping[str, str], body: bytes) -> Iterator[int]:
-    """The port of a bare server that gives this answer."""
+def floor_server(headers: Mapping[str, str], body: bytes, *insert: str) -> Iterator[int]:
+    """The port of a bare server that gives this answer; with a file and a text, once it has inserted the text there."""
     # The answer was given to a client that asks once; wrk asks again on the same connection.
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() != "connection")
-    command = [sys.executable, __file__]
+    command = [sys.executable, __file__, *insert]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -60,25 +85,5 @@ def floor_server(headers: Mapping[str, str], body: bytes) -> Iterator[int]:
             process.terminate()
 
 
-async def raw_inserts(folder: Path, text: str, writers: int, seconds: int) -> dict[str, float]:
-    """Inserts a second, one row of `text` each, by as many writers at once as there are connections."""
-    database = Sqlite(folder / "floor.db")
-    await database.write([Statement("CREATE TABLE floor (id INTEGER PRIMARY KEY, text TEXT)", {})])
-    insert = [Statement("INSERT INTO floor (text) VALUES (:text) RETURNING id", {"text": text})]
-    ends, took = time.perf_counter() + seconds, []
-
-    async def write() -> None:
-        while (began := time.perf_counter()) < ends:
-            await database.write(insert)
-            took.append(time.perf_counter() - began)
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(writers):
-            tasks.create_task(write())
-    await database.close()
-    took.sort()
-    return {"rps": len(took) / seconds, "p99_ms": round(1000 * took[int(0.99 * len(took))], 2)}
-
-
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(*sys.argv[1:]))

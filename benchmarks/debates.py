@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import aiohttp
 
-from measure import Section, Served, alone, folder, metric, served, shown, table, used, within
+from measure import Section, Served, alone, folder, metric, rss_kb, served, shown, table, used, within
 
 SIZES, LONG_SIZES = (1, 10, 50), (1, 5, 10, 20, 50, 500, 5000)
 DELAY_S, LONG_DELAY_S = 0.1, 4.5  # the specification's agents take 4.2 to 4.8 s
@@ -28,6 +28,9 @@ BODY = {
     "rounds": 1,
     "rule": "unanimous",
 }
+# Seats and rounds: seconds and MB.
+SHAPES = {(2, 3): (45, 150), (3, 3): (60, 200), (4, 3): (90, 280), (5, 5): (180, 400)}
+SHAPE_DELAY_S = 0.5
 CALLERS = 50
 LEAST_S = 1e-9
 
@@ -104,6 +107,22 @@ def measure(count: int, delay_s: float) -> dict[str, float]:
     }
 
 
+def shapes() -> list[dict[str, float]]:
+    """One debate of each shape that the specification names, all on one server."""
+    found = []
+    with folder() as place, served(place, demo_delay_s=SHAPE_DELAY_S) as server:
+        ids = {}
+        for seats, rounds in SHAPES:
+            ids[seats, rounds] = server.ask("/api/debates", {**BODY, "agents": ["demo"] * seats, "rounds": rounds}).json["id"]
+        for (seats, rounds), debate_id in ids.items():
+            server.ask(f"/api/debates/{debate_id}/events/stream")
+            took, beyond, wrong = _judge(server, [debate_id], SHAPE_DELAY_S)
+            phases = round((took[0] - beyond[0]) / SHAPE_DELAY_S)
+            found.append({"seats": seats, "rounds": rounds, "phases": phases, "beyond_s": beyond[0], "wrong": wrong})
+        found[0]["process_mb"] = rss_kb(server) / 1024
+    return found
+
+
 def section(long: bool) -> Section:  # noqa: FBT001
     """Every size, and the round taken apart at the first and the last."""
     delay_s = LONG_DELAY_S if long else DELAY_S
@@ -151,6 +170,21 @@ def section(long: bool) -> Section:  # noqa: FBT001
         f"The engine adds {shown(per_round[0])} ms to a round with one debate, {shown(per_round[1])} ms with the most; the",
     ]
     lines += [f"specification's adds {SEED_OVERHEAD_MS:,} ms. The blind answers and their vote count as a round here."]
+    held = shapes()
+    said = f"One debate of each shape at once, {SHAPE_DELAY_S} s a turn; a protocol may end before its last round."
+    lines += ["", f"{said} The process with all of them weighed {held[0]['process_mb']:.0f} MB.", ""]
+    lines += table(
+        ["seats", "rounds", "phases", "beyond the model s", "at 4.5 s a turn, s", "specification: s", "MB"],
+        [
+            [
+                *(int(row[name]) for name in ("seats", "rounds", "phases")),
+                row["beyond_s"],
+                row["phases"] * LONG_DELAY_S + row["beyond_s"],
+                *SHAPES[int(row["seats"]), int(row["rounds"])],
+            ]
+            for row in held
+        ],
+    )
     bars = [
         (
             f"{int(row['debates'])} at once",
@@ -158,7 +192,7 @@ def section(long: bool) -> Section:  # noqa: FBT001
         )
         for row in rows
     ]
-    return Section("debates", "Concurrent debates", lines, {"delay_s": delay_s, "rows": rows}, bars, "ms a round")
+    return Section("debates", "Concurrent debates", lines, {"delay_s": delay_s, "rows": rows, "shapes": held}, bars, "ms a round")
 
 
 if __name__ == "__main__":

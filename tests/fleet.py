@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import asyncpg
@@ -155,7 +154,7 @@ class Fleet:
     async def _release(self, http: aiohttp.ClientSession, debate_id: str, places: asyncio.Semaphore) -> None:
         """Make room for another debate when this one has ended."""
         while not await self._ended(http, debate_id):
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
         places.release()
 
     async def _ended(self, http: aiohttp.ClientSession, debate_id: str) -> bool:
@@ -242,42 +241,42 @@ class Fleet:
             votes = await connection.fetch("SELECT debate_id, voter, choice FROM votes WHERE kind = 'person'")
         finally:
             await connection.close()
+        mine = set(self.ledger.debates)
         last = {row["id"]: row["last_seq"] for row in stored}
         numbers: dict[str, list[int]] = {}
         recorded: dict[tuple[str, str], str] = {}
         for row in events:
             numbers.setdefault(row["debate_id"], []).append(row["seq"])
             recorded[row["debate_id"], row["key"]] = row["created_at"]
-        asked = [each for member in self.members for each in member.asked()]
+        asked = [each for member in self.members for each in member.asked() if each[1] in mine]
         cast = Counter((row["debate_id"], row["voter"], row["choice"]) for row in votes)
         completed = {row["id"] for row in stored if row["status"] == "completed"}
         seen = [(debate_id, numbers_seen) for debate_id, numbers_seen in self.ledger.seen.values() if numbers_seen]
+        again = [1 for at, debate_id, turn in asked if at > recorded.get((debate_id, turn), "9")]
         return {
-            "debates acknowledged": len(self.ledger.debates),
-            "votes acknowledged": len(self.ledger.votes),
-            "debates lost": len(set(self.ledger.debates) - last.keys()),
-            "debates not completed": len(set(self.ledger.debates) - completed),
-            "votes lost": len([vote for vote in self.ledger.votes if not cast[vote]]),
-            "votes duplicated": sum(count - 1 for count in cast.values()),
-            "logs with a gap": len([1 for found in numbers.values() if found != [*range(1, len(found) + 1)]]),
+            "debates": len(mine),
+            "votes": len(self.ledger.votes),
             "watchers": len(seen),
+            "turns": len(asked),
+            "debates lost": len(mine - last.keys()),
+            "not completed": len(mine - completed),
+            "votes lost": len([vote for vote in self.ledger.votes if not cast[vote]]),
+            "votes doubled": sum(count - 1 for count in cast.values()),
+            "logs with a gap": len([1 for found in numbers.values() if found != [*range(1, len(found) + 1)]]),
             "watchers with a gap": len([1 for debate_id, found in seen if found != [*range(1, last[debate_id] + 1)]]),
-            "turns asked": len(asked),
-            "turns asked again, in flight at a fault": len(asked) - len({(debate_id, turn) for _, debate_id, turn in asked}),
-            "turns asked again though recorded": len(
-                [1 for at, debate_id, turn in asked if at > recorded.get((debate_id, turn), "9")]
-            ),
+            "recorded turns repeated": len(again),
+            "turns in flight repeated": len(asked) - len({(debate_id, turn) for _, debate_id, turn in asked}) - len(again),
         }
 
 
 NEVER = (
     "debates lost",
-    "debates not completed",
+    "not completed",
     "votes lost",
-    "votes duplicated",
+    "votes doubled",
     "logs with a gap",
     "watchers with a gap",
-    "turns asked again though recorded",
+    "recorded turns repeated",
 )
 
 
@@ -320,6 +319,9 @@ def _end(member: Member) -> None:
         member.kill()
 
 
-def show(title: str, figures: dict[str, Any]) -> None:
-    """Print a ledger."""
-    print(f"\n{title}: " + ", ".join(f"{value} {name}" for name, value in figures.items()))
+def show(title: str, ledger: Ledger, figures: dict[str, int]) -> None:
+    """Print a ledger as a row of a table."""
+    refused = ", ".join(f"{count} {what}" for what, count in sorted(ledger.refused.items())) or "none"
+    took = ", ".join(f"{seconds:.1f}" for seconds in ledger.takeovers_s) or "-"
+    print(f"\n| fault | {' | '.join(figures)} | refused | takeover s |\n|{'---|' * (len(figures) + 3)}")
+    print(f"| {title} | {' | '.join(map(str, figures.values()))} | {refused} | {took} |")

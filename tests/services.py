@@ -55,5 +55,16 @@ def missing() -> list[str]:
     return sorted({PACKAGES[name] for name in asked if found(name) is None})
 
 
+def locust() -> str:
+    """The program; `make load-tools` installs it apart from the rest, since it replaces parts of Python's library."""
+    import pytest  # noqa: PLC0415  # as above
+
+    path = shutil.which("locust", path=os.pathsep.join([str(Path(__file__).parents[1] / "build/load/bin"), *os.get_exec_path()]))
+    if path is None:
+        refuse = pytest.fail if os.environ.get("ARAGORA_REQUIRE_SERVICES") == "1" else pytest.skip
+        refuse("locust is missing; `make load-tools` installs it")
+    return path
+
+
 if __name__ == "__main__":
     print(*missing())  # it is a script

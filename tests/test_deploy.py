@@ -2,15 +2,17 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
 import servers
-from aragora.config import Settings, env_name
+from aragora.config import Settings, env_name, load
 from fleet import front_for
 from services import binary
 
@@ -98,3 +100,37 @@ def test_settings_exist() -> None:
     known = {env_name(each.name) for each in fields(Settings)}
     texts = [path.read_text("utf-8") for path in DEPLOY.rglob("*") if path.is_file() and "grafana" not in str(path)]
     assert set() == {name for text in texts for name in re.findall(r"ARAGORA_[A-Z_]+", text)} - known
+
+
+def filled(text: str) -> str:
+    """A text of a compose file with its variables: what stands behind `:-`, or anything where one has to be set."""
+    return re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", lambda found: found[1] or "secret", text)
+
+
+def services() -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """Every way in which a file of deploy starts the product: where, with which arguments, in which environment."""
+    image = dict(re.findall(r"(ARAGORA_\w+)=(\S+)", (DEPLOY / "Dockerfile").read_text("utf-8")))
+    for name in ("compose.yaml", "compose.fleet.yaml"):
+        found: dict[str, dict[str, Any]] = documents(name)[0]["services"]  # type: ignore[assignment]
+        for title, each in found.items():
+            if "build" in each:
+                given = {key: filled(str(value)) for key, value in each["environment"].items() if key.startswith("ARAGORA_")}
+                yield f"{name} {title}", each.get("command", ["serve"]), image | given
+    objects: list[dict[str, Any]] = [each for path in (DEPLOY / "k8s").glob("*.yaml") for each in documents(f"k8s/{path.name}")]
+    settings = next(each["data"] for each in objects if each["kind"] == "ConfigMap")
+    for each in objects:
+        for container in each.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+            # What a secret holds is not in the files.
+            secret = {"ARAGORA_DATABASE_URL": "postgresql://me@db/aragora", "ARAGORA_REDIS_URL": "redis://cache"}
+            assert {"secretRef", "configMapRef"} <= {kind for source in container["envFrom"] for kind in source}
+            yield f"k8s {each['metadata']['name']}", container["args"], image | secret | settings
+
+
+def test_every_service_starts_with_its_settings() -> None:
+    """None is refused for its settings: above all, one that other machines reach says who may use it."""
+    found = [*services()]
+    assert 12 <= len(found)
+    for title, arguments, environ in found:
+        flags = dict(zip((word.removeprefix("--").replace("-", "_") for word in arguments[1::2]), arguments[2::2], strict=True))
+        loaded = load(flags, environ, None)
+        assert "required" == loaded.settings.auth, title

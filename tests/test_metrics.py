@@ -109,6 +109,17 @@ def test_turns_and_events_are_counted() -> None:
     assert 1 == value(counted, "aragora_events_total", type="vote_cast")
 
 
+def test_tokens_and_money_are_counted() -> None:
+    """By provider; what a vendor does not tell is not made up."""
+    counted = Metrics()
+    counted.used("openai", 1200, 300, 0.0125)
+    counted.used("openai", None, 30, None)
+    assert (1200, 330) == tuple(
+        value(counted, "aragora_tokens_total", provider="openai", direction=direction) for direction in ("read", "written")
+    )
+    assert 0.0125 == value(counted, "aragora_cost_usd_total", provider="openai")
+
+
 def test_series_are_bounded_and_nothing_is_lost() -> None:
     """Beyond the bound requests are still counted, together."""
     counted = Metrics()

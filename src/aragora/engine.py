@@ -421,7 +421,9 @@ class _Run:
         seconds = monotonic() - began
         message = replace(message, seconds=round(seconds, 3))
         fault = message.abstention.fault if message.abstention else "spoke"
-        self._engine.metrics.turn(self._engine.agents.provider_of(turn.seat.agent), str(fault), seconds)
+        provider, usage = self._engine.agents.provider_of(turn.seat.agent), message.usage
+        self._engine.metrics.turn(provider, str(fault), seconds)
+        self._engine.metrics.used(provider, usage.tokens_in, usage.tokens_out, usage.cost_usd)
         await self.record(message)
         return message
 

@@ -5,6 +5,7 @@ away each process counts for itself, but for attempts to log in, which are refus
 by being spread.
 """
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ WINDOW_S = 60
 CLOSED = frozenset({"auth"})
 # A request waits for Redis no longer than this, and for so long after that Redis is not asked at all.
 REDIS_TIMEOUT_S = 0.25
+REDIS_PORT = 6379
 AWAY_S = 1.0
 RETRY_AFTER_S = 5.0
 # Whoever has one IPv6 address usually has all of its network.
@@ -150,7 +152,9 @@ class _Shared:
         if self._sentinel:
             # The login is that of the servers; sentinels are asked without one, and a replica may not have counted yet.
             options |= {"use_replicas": False, "sentinel_kwargs": {**options, "username": None, "password": None}}
-        self._storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True, **options)
+        self._storage = storage_from_string(
+            f"async+{_with_ports(redis_url)}", implementation="redispy", wrap_exceptions=True, **options
+        )
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._item = RateLimitItemPerMinute
 
@@ -166,6 +170,15 @@ class _Shared:
         sentinels = bridge.sentinel.sentinels if self._sentinel else ()
         for client in (bridge.storage, *sentinels):
             await client.aclose()
+
+
+def _with_ports(redis_url: str) -> str:
+    """The URL with the usual port where it names none, which the library wants."""
+    scheme, _, rest = redis_url.partition("://")
+    login, at, places = rest.rpartition("@")
+    hosts, slash, path = places.partition("/")
+    named = ",".join(host if re.search(r":\d+\Z", host) else f"{host}:{REDIS_PORT}" for host in hosts.split(","))
+    return f"{scheme}://{login}{at}{named}{slash}{path}"
 
 
 class Proxies:

@@ -40,6 +40,7 @@ GAUGES: dict[str, str] = {
     "aragora_queued_debates": "Debates that wait for a place among the running.",
     "aragora_db_connections": "Open connections to the database.",
     "aragora_bus_up": "Whether live events reach other processes at once: 1 through Redis, 0 by polling every second.",
+    "aragora_cache_entries": "Encoded answers that are kept.",
     "aragora_ws_connections": "Open WebSocket connections.",
     "aragora_memory_bytes": "Resident memory of this process.",
     "aragora_memory_limit_bytes": "Memory that this process may use: that of its control group, or of the machine.",
@@ -56,11 +57,11 @@ class Counts:
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         self.name, self.text, self.labels = name, text, labels
-        self.cells: dict[tuple[str, ...], list[int]] = {}
+        self.cells: dict[tuple[str, ...], list[float]] = {}
 
-    def cell(self, *values: str) -> list[int]:
+    def cell(self, *values: str) -> list[float]:
         """The number kept for these label values, in a list of one, to be kept and raised."""
-        return _bounded(self.cells, values, lambda: [0])
+        return self.cells.get(values) or _bounded(self.cells, values, lambda: [0])
 
     def collect(self) -> Iterator[Metric]:
         """The counter as it stands."""
@@ -95,7 +96,7 @@ class Histogram:
 
     def cell(self, *values: str) -> Spread:
         """The observations kept for these label values."""
-        return _bounded(self.cells, values, lambda: Spread(self.bounds))
+        return self.cells.get(values) or _bounded(self.cells, values, lambda: Spread(self.bounds))
 
     def collect(self) -> Iterator[Metric]:
         """The histogram as it stands; buckets are cumulative, as the format wants them."""
@@ -121,7 +122,7 @@ class _Gauges(Collector):
 class Answered(NamedTuple):
     """The cells of one route and status."""
 
-    answered: list[int]
+    answered: list[float]
     seconds: Spread
 
 
@@ -139,6 +140,8 @@ class Metrics:
             "aragora_request_duration_seconds", "Time to answer a request.", ("method", "endpoint"), REQUEST_BUCKETS_S
         )
         self.turns = Counts("aragora_turns_total", "Turns asked of a provider, by what came of them.", ("provider", "result"))
+        self.tokens = Counts("aragora_tokens_total", "Tokens that models read and wrote.", ("provider", "direction"))
+        self.cost_usd = Counts("aragora_cost_usd_total", "US dollars that calls cost, as far as prices are known.", ("provider",))
         self.turn_seconds = Histogram("aragora_turn_seconds", "Time that a turn took.", ("provider",), TURN_BUCKETS_S)
         self.events = Counts("aragora_events_total", "Events recorded in the logs of debates, by type.", ("type",))
         self.request_steps = Histogram(
@@ -171,7 +174,7 @@ class Metrics:
         """Everything with labels."""
         return (
             *(self.requests, self.request_seconds, self.request_steps),
-            *(self.turns, self.turn_seconds, self.round_steps),
+            *(self.turns, self.tokens, self.cost_usd, self.turn_seconds, self.round_steps),
             *(self.events, self.deliveries),
         )
 
@@ -220,6 +223,12 @@ class Metrics:
         """Count a turn: `result` is `spoke`, or the fault of the abstention."""
         self.turns.cell(provider, result)[0] += 1
         self.turn_seconds.cell(provider).add(seconds)
+
+    def used(self, provider: str, read: int | None, written: int | None, cost_usd: float | None) -> None:
+        """Count what a turn used; what is not known is not counted."""
+        self.tokens.cell(provider, "read")[0] += read or 0
+        self.tokens.cell(provider, "written")[0] += written or 0
+        self.cost_usd.cell(provider)[0] += cost_usd or 0.0
 
     def event(self, kind: str) -> None:
         """Count an event that was recorded, by its name on the wire."""

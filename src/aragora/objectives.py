@@ -91,8 +91,8 @@ class Objectives:
         quick = bisect_left(REQUEST_BUCKETS_S, SLOW_S) + 1
         return Totals(
             self._clock(),
-            sum(cell[0] for cell in answered.values()),
-            sum(cell[0] for (_, _, status), cell in answered.items() if status.startswith("5")),
+            round(sum(cell[0] for cell in answered.values())),
+            round(sum(cell[0] for (_, _, status), cell in answered.items() if status.startswith("5"))),
             sum(sum(spread.buckets) for spread in spreads),
             sum(sum(spread.buckets[quick:]) for spread in spreads),
         )

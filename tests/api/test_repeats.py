@@ -1,5 +1,6 @@
 """The same request twice is done once: with an Idempotency-Key, and without one when the answer found nobody."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aragora_sdk import AragoraClient
 
-from builders import WAIT_S, Served, served
+from aragora.api.server import left
+from builders import WAIT_S, Served, in_loop, served
 from people import QUICK, Person, a_person
 
 CLIENT_WAITS_S = 1.0
@@ -219,6 +221,20 @@ def test_retry_storm_of_the_public_client(tmp_path: Path) -> None:
         assert 20 == total(server)
 
 
+def test_giving_up_twice_loses_nothing(tmp_path: Path) -> None:
+    """Whoever leaves, asks again and leaves again, while the server stands still, has one debate when they come a third time."""
+    with served(tmp_path, demo_delay_s=60) as server:
+        bodies = [json.dumps({**QUICK, "topic": f"Question {number}"}).encode() for number in range(20)]
+        os.kill(server.process.pid, signal.SIGSTOP)
+        for _ in range(3):
+            for body in bodies:
+                give_up(server, body, stopped=True)
+        retries = [sending(server, body) for body in bodies]
+        os.kill(server.process.pid, signal.SIGCONT)
+        answers = [received(opened) for opened in retries]
+        assert (20, 20) == (len({body["id"] for _, body in answers}), total(server))
+
+
 def test_public_client_gives_up_and_asks_again(tmp_path: Path) -> None:
     """The public client, as it is: its first attempts time out while the server stands still; each call holds one debate."""
     with served(tmp_path, demo_delay_s=60) as server:
@@ -274,3 +290,26 @@ def give_up(server: Served, body: bytes, *, token: str = "", stopped: bool = Fal
     while not person.ask("/api/debates").json["total"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@in_loop
+async def test_client_that_left_is_seen_before_the_loop_reads() -> None:
+    """The kernel knows that a client has closed while the loop has not yet come to read what it sent before."""
+    arrived = asyncio.Event()
+
+    class Accepted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast("asyncio.Transport", transport)
+            made.append(self.transport)
+            arrived.set()
+
+    made: list[asyncio.Transport] = []
+    server = await asyncio.get_running_loop().create_server(Accepted, "127.0.0.1", 0)
+    with socket.create_connection(server.sockets[0].getsockname()) as client:
+        await arrived.wait()
+        client.sendall(b"x")
+        assert not left(made[0])
+    assert (True, False) == (left(made[0]), made[0].is_closing())  # nothing was awaited since
+    made[0].close()
+    server.close()
+    await server.wait_closed()

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import pytest
 
 from aragora import app
-from aragora.webhooks import Webhooks, public
+from aragora.webhooks import Webhooks
+from aragora.webhooks.post import public
 from builders import WAIT_S, Served, a_brief, in_loop, parts_at, served
 
 BODY = {"topic": "Tea?", "agents": ["demo", "demo"], "rounds": 1}

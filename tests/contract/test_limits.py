@@ -65,3 +65,17 @@ def test_limits_do_without_redis() -> None:
             await limits.close()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1", "rediss://me:p%40ss@[::1]/2", "redis+cluster://a,b:7", "redis+sentinel://:x@a,b:7/main"]
+)
+def test_redis_needs_no_port(url: str) -> None:
+    """Whatever the settings take for a Redis is one here as well; it need not be there."""
+
+    async def main() -> None:
+        limits = Limits(PER_MINUTE, redis_url=url)
+        assert await limits.count("debates", "ann") is None
+        await limits.close()
+
+    run(main())

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +9,12 @@ from pathlib import Path
 import pytest
 
 from builders import served
+from services import locust
 
 ROOT = Path(__file__).parents[2]
 LOAD = ROOT / "tests/load"
 HEADS = ("Type", "Name", "Request Count", "Failure Count", "99%")
 GOOD = tuple(("GET", f"/{number}", "1000", "0", "499") for number in range(5))
-
-
-def locust() -> str:
-    """The program; `make load-tools` installs it apart from the rest, since it replaces parts of Python's library."""
-    path = shutil.which("locust", path=os.pathsep.join([str(ROOT / "build/load/bin"), *os.get_exec_path()]))
-    if path is None:
-        refuse = pytest.fail if os.environ.get("ARAGORA_REQUIRE_SERVICES") == "1" else pytest.skip
-        refuse("locust is missing; `make load-tools` installs it")
-    return path
 
 
 def flaws(report: Path) -> list[str]:

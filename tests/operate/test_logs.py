@@ -56,9 +56,9 @@ def a_vendor() -> Iterator[str]:
 
 def misuse(server: Served) -> str:
     """Put a secret everywhere that a request has; the id of the one debate that is held."""
-    bearer = {"Authorization": f"Bearer {HEADER_KEY}", "Cookie": f"session={COOKIE}"}
-    server.ask(f"/api/debates?key={URL_KEY}&token={URL_TOKEN}&limit=nonsense", **bearer)
-    server.ask(f"/api/debates/none?share={SHARE}", **bearer)
+    bearer, cookie = f"Bearer {HEADER_KEY}", f"session={COOKIE}"
+    server.ask(f"/api/debates?key={URL_KEY}&token={URL_TOKEN}&limit=nonsense", Authorization=bearer, Cookie=cookie)
+    server.ask(f"/api/debates/none?share={SHARE}", Authorization=bearer, Cookie=cookie)
     server.ask("/api/auth/login", {"email": "a@example.com", "password": PASSWORD})
     server.ask("/api/debates", f'{{"topic": "x", "api_key": "{BODY_KEY}", "agents": 7'.encode())
     for query in (f"token={URL_TOKEN}", f"share={SHARE}&debate_id=none", f"ticket={URL_TOKEN}"):

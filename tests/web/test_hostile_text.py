@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser import a_page, ask, talkers
-from talkers import PAYLOADS, marked
+from browser import a_page, ask, talkers, until_ended
+from builders import served
+from talkers import EVIL, PAYLOADS, RUN, marked
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 SEATS = 15
+PANEL = ("demo:optimist", "demo:pragmatist", "demo:sceptic")
 TURNS = 4  # of a seat: the blind answer, the blind vote, a critique, a revised answer; more follow and begin again
 ALLOWED = set("A BLOCKQUOTE BR CODE DEL DIV EM HR LI OL P PRE SPAN STRONG TABLE TBODY TD TH THEAD TR UL".split())  # noqa: SIM905
 INSPECT = """() => {
   const found = { tags: [], attributes: [], links: [], hacked: typeof window.hacked };
-  for (const node of document.querySelectorAll('.prose *, q, .reasons *')) {
+  for (const node of document.querySelectorAll('.prose *, q, .reasons *, .remembered *, .chip:not(.add) *, .ranking th *')) {
     found.tags.push(node.tagName);
     for (const { name } of node.attributes) found.attributes.push(name);
     if (node.tagName === 'A' && node.hasAttribute('href')) found.links.push(node.protocol);
@@ -33,6 +35,17 @@ def inspect(page: "Page") -> None:
     assert set(found["attributes"]) <= {"dir", "href", "rel", "target", "class", "tabindex", "data-host", "start"}
     assert set(found["links"]) <= {"http:", "https:", "mailto:"}
     assert "undefined" == found["hacked"]
+
+
+def as_a_file(page: "Page", written: str) -> None:
+    """A document that was taken away, opened where no policy of the server helps."""
+    page.goto("about:blank")
+    page.set_content(written)
+    page.wait_for_timeout(200)
+    assert 0 == page.locator("script, img, svg, iframe, object, embed, form, base, [onerror], [onload], [onfocus]").count()
+    links = page.evaluate("() => [...document.links].map((link) => link.protocol)")
+    assert set(links) <= {"http:", "https:", "mailto:"}
+    assert "undefined" == page.evaluate("() => typeof window.hacked")
 
 
 def test_sixty_attacks_by_models_people_and_topics(
@@ -65,9 +78,42 @@ def test_sixty_attacks_by_models_people_and_topics(
         page.locator(".share .prose").first.wait_for()
         page.wait_for_timeout(500)
         inspect(page)
+        for form in ("receipt?format=html", "export/html"):
+            written = server.ask(f"/api/debates/{debate_id}/{form}").body.decode()
+            assert "mark-00" in written
+            as_a_file(page, written)
         with capsys.disabled():
             print(f"\n{len(marks)} of {SEATS * TURNS} payloads shown; went wrong: {len(watched.wrongs)}")
         assert marks == set(range(SEATS * TURNS))
+        assert [] == watched.wrongs
+
+
+def test_names_and_memories_that_attack(browser: "Browser", tmp_path: Path) -> None:
+    """A seat that is named like an attack, and 60 memories, are shown as what they are: everywhere that a name goes."""
+    name = f"human:<img src={EVIL}/n.png onerror={RUN}>"
+    with served(tmp_path, person_timeout_s=0.3) as server, a_page(browser, server) as watched:
+        debate_id = ask(server, topic=PAYLOADS[40], agents=[name, *PANEL], rounds=2, seed=0)
+        until_ended(server, debate_id)
+        for number in range(len(PAYLOADS)):
+            content = marked(number).replace("\x01", "")  # which is refused
+            assert 201 == server.ask("/api/memory/store", {"content": content, "tier": "slow"}).status
+        page = watched.go(f"/d/{debate_id}")
+        page.locator(".result").wait_for()
+        assert name in page.locator("body").inner_text()
+        inspect(page)
+        for path, sign in (
+            ("/debates", ".row"),
+            ("/leaderboard", ".ranking"),
+            ("/memory", ".remembered"),
+            ("/status", ".figures"),
+        ):
+            watched.go(path).locator(sign).first.wait_for()
+            inspect(page)
+        watched.page.route("**/app.js", lambda route: route.abort())
+        assert "<img" in watched.go(f"/d/{debate_id}").locator(".share .chip", has_text="human").first.inner_text()
+        inspect(page)
+        for form in ("receipt?format=html", "export/html"):
+            as_a_file(page, server.ask(f"/api/debates/{debate_id}/{form}").body.decode())
         assert [] == watched.wrongs
 
 

@@ -1,13 +1,17 @@
 """What the page shows beyond single debates: receipts and rules, records of agents, memory, status; and that it all adds up."""
 
-from typing import TYPE_CHECKING
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
 from aragora.debate.receipt import Entry
 from aragora.debate.receipt import receipt as receipt_of
-from browser import WIDE, a_page
-from builders import Served
+from browser import WIDE, a_page, ask, until_ended
+from builders import WAIT_S, Served, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -94,4 +98,46 @@ def test_memory_is_filled_searched_and_filtered(browser: "Browser", server: Serv
         page.get_by_role("button", name="Slow").click()
         page.locator(".row", has_text="www").wait_for()
         page.locator(".row", has_text="Zebras").wait_for(state="detached")
+        assert [] == watched.wrongs
+
+
+def fitted(server: Served) -> list[dict[str, Any]]:
+    """The board, once the newest results have been fitted, which happens in the background."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        rows: list[dict[str, Any]] = server.ask("/api/leaderboard").json["rankings"]
+        points = [server.ask(f"/api/agent/{row['agent']}/ratings").json["points"] for row in rows]
+        if all(seen and seen[-1]["games"] == row["games"] for seen, row in zip(points, rows, strict=True)):
+            return rows
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_leaderboard_draws_what_is_known(browser: "Browser", tmp_path: Path) -> None:
+    """Intervals, ranks, who beats whom, calibration and history are those of the API; people judge apart from panels."""
+    agents = ["demo:optimist", "demo:sceptic", "demo:pragmatist", "demo:analyst"]
+    with served(tmp_path) as server, a_page(browser, server) as watched:
+        for seed in range(8):
+            until_ended(server, ask(server, agents=agents, rounds=2, seed=seed))
+        rows = fitted(server)
+        page = watched.go("/leaderboard")
+        page.locator(".matrix").wait_for()
+        shown = page.locator(".ranking tbody tr")
+        assert [row["agent"] for row in rows] == shown.locator("th").all_inner_texts()
+        for place, row in enumerate(rows):
+            ranks, _, strength, *_ = shown.nth(place).locator("th, td").all_inner_texts()
+            figures = [int(figure) for figure in re.findall(r"\d+", strength)]
+            assert [row["strength"], row["strength_low"], row["strength_high"]] == pytest.approx(figures, abs=0.6)
+            known = [row["rank_low"], row["rank_high"]] if row["ranked"] else []
+            assert sorted(set(known)) == [int(figure) for figure in re.findall(r"\d+", ranks)]
+        cells = server.ask("/api/leaderboard/matrix").json["cells"]
+        assert len(cells) == page.locator(".matrix .ahead, .matrix .behind").count()
+        sure = next(row["agent"] for row in rows if row["forecasts"])
+        page.get_by_label("Agent", exact=True).select_option(sure)
+        page.get_by_role("img", name="Confidence and what came true").wait_for()
+        page.get_by_role("img", name="Strength:").wait_for()
+        watched.shot("leaderboard-filled")
+        assert [] == watched.flaws()
+        page.get_by_role("button", name="People").click()
+        page.locator(".empty").wait_for()
         assert [] == watched.wrongs

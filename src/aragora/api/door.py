@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from aragora.api import Endpoint, Parts
 from aragora.api.answers import Created, created_of, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import read_body
 from aragora.api.callers import bearer
 from aragora.api.cookie import session_in
@@ -97,7 +98,7 @@ class Door:
         scope["endpoint_path"] = self._endpoint.path
         if self._endpoint.lasts:
             self._parts.lasting.look(scope, "" if self._endpoint.limit == "none" else self._endpoint.limit)
-        request = Request(scope, receive)
+        request = Asked(scope, receive)
         await self._enter(request)
         response = await self._answered(request)
         tagged = self._endpoint.limit != "none"

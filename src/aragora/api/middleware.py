@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
+from aragora.api.asked import Asked
 from aragora.api.cookie import forget
 from aragora.api.lasting import new_request_id
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
@@ -85,7 +86,7 @@ class Edge:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
-        connection = HTTPConnection(scope)
+        connection = Asked(scope, receive)
         given = connection.headers.get("x-request-id", "")
         trace_id = given if REQUEST_ID.match(given) else new_request_id()
         fixed = [*HEADERS, *self._shown_to(connection)]

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from aragora.api.answers import JSON
+from aragora.api.asked import Asked
 from aragora.api.server import GONE
 from aragora.auth import Caller
 from aragora.auth.accounts import later
@@ -139,33 +140,35 @@ class Once:
     async def healed(self, request: Request, body: bytes, caller: Caller, path: str, answer: Answer) -> Response:
         """Answer a request without a key; the answer to an identical one before it, if nobody received that."""
         name = _named(caller, _hash(path, body))
-        if self._going.get(name):
-            await asyncio.sleep(0)  # let the loop notice a connection that has just gone
-            for twin in [*self._going.get(name, ())]:
-                if twin.gone():
-                    await twin.done.wait()
-        given = await self._repeats.take(name, since=later(self._now(), -LOST_S))
-        return replayed(given) if given is not None else await self._handled(name, request, answer)
-
-    async def _handled(self, name: str, request: Request, answer: Answer) -> Response:
         looks = request.scope.get("extensions", {}).get(GONE)
         going = _Going(gone=looks["gone"] if looks else _never)
+        before = [*self._going.get(name, ())]
         self._going.setdefault(name, []).append(going)
         try:
-            response = await answer(request)
-            given = _given(response)
-            # Nothing is awaited between this look and the first byte of the answer, unless it says that nobody is there.
-            if going.gone() and given is not None and _good(response):
-                log.info("an answer found nobody; it is kept for whoever asks again")
-                with suppress(AragoraError):
-                    await self._repeats.lose(name, given, at=self._now())
-            return response
+            if before:
+                await asyncio.sleep(0)  # let the loop notice a connection that has just gone
+            for twin in before:
+                if twin.gone():
+                    await twin.done.wait()
+            return await self._received(name, going, request, answer)
         finally:
             going.done.set()
             mine = self._going[name]
             mine.remove(going)
             if not mine:
                 del self._going[name]
+
+    async def _received(self, name: str, going: _Going, request: Request, answer: Answer) -> Response:
+        """An answer that nobody received, or else a new one; if again nobody is there, it is kept for whoever asks next."""
+        given = await self._repeats.take(name, since=later(self._now(), -LOST_S))
+        response = await answer(request) if given is None else replayed(given)
+        given = _given(response)
+        # Nothing is awaited between this look and the first byte of the answer, unless it says that nobody is there.
+        if going.gone() and given is not None and _good(response):
+            log.info("an answer found nobody; it is kept for whoever asks again")
+            with suppress(AragoraError):
+                await self._repeats.lose(name, given, at=self._now())
+        return response
 
 
 def replayed(given: Given) -> Response:
@@ -183,7 +186,7 @@ def with_body(request: Request, body: bytes) -> Request:
             return {"type": "http.request", "body": left.pop(), "more_body": False}
         return await request.receive()
 
-    return Request(request.scope, receive)
+    return Asked(request.scope, receive)
 
 
 def _given(response: Response) -> Given | None:

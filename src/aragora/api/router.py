@@ -52,7 +52,9 @@ class Paths(Generic[T]):
     def find(self, raw_path: bytes) -> Match[T] | None:
         """What is under a raw path; None when nothing is."""
         values: list[str] = []
-        parts = [unquote(part) for part in raw_path.decode("latin-1").split("/")[1:]]
+        parts = raw_path.decode("latin-1").split("/")[1:]
+        if b"%" in raw_path:
+            parts = [unquote(part) for part in parts]
         node = _walk(self._root, parts, 0, values)
         return None if node is None else Match(node.methods, dict(zip(node.names, values, strict=True)))
 

@@ -6,6 +6,7 @@ That is: deadlines, a way to drop a client that does not read, and answers that 
 import asyncio
 import contextlib
 import logging
+import select
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -23,6 +24,20 @@ SOCKET = "aragora.socket"
 QUIET = logging.getLogger("aragora.sockets")
 QUIET.setLevel(logging.WARNING)
 GONE = "aragora.gone"
+# Linux alone tells that the other side has closed while there is still something to read.
+HUNG_UP = getattr(select, "POLLRDHUP", 0)
+
+
+def left(transport: asyncio.Transport) -> bool:
+    """Whether a client is gone. A busy loop may not have come to read what the kernel knows, so that is asked."""
+    if transport.is_closing():
+        return True
+    opened = transport.get_extra_info("socket")
+    if opened is None or not HUNG_UP:
+        return False
+    asked = select.poll()
+    asked.register(opened.fileno(), HUNG_UP)
+    return bool(asked.poll(0))
 
 
 class Http(HttpToolsProtocol):
@@ -90,7 +105,7 @@ class Http(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Offer the application a look at whether anybody is still there to be answered."""
-        self.scope.setdefault("extensions", {})[GONE] = {"gone": self.transport.is_closing}
+        self.scope.setdefault("extensions", {})[GONE] = {"gone": partial(left, self.transport)}
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -6,6 +6,7 @@ const TAGS = "a blockquote br code del div em hr li ol p pre strong table tbody 
 const ATTRIBUTES = ["href", "class", "start", "tabindex"];
 const CLASSES = new Set(["mh", "scroll"]);
 const BLOCKS = new Set(["P", "LI", "BLOCKQUOTE", "TD", "TH"]);
+const RIGHT_TO_LEFT = /^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 const SCHEMES = /^(?:https?|mailto):/i;
 const escape = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 
@@ -51,6 +52,7 @@ export function fragment(markdown, seats = []) {
     const scroll = document.createElement("div");
     scroll.className = "scroll";
     scroll.tabIndex = 0;
+    if (RIGHT_TO_LEFT.test(table.textContent)) scroll.dir = "rtl"; // its first letter says which column comes first
     table.replaceWith(scroll);
     scroll.append(table);
   }

@@ -21,7 +21,6 @@ const ICONS = {
   auto: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
   search: "M9 4a5 5 0 1 1 0 10A5 5 0 0 1 9 4zM13 13l4 4",
   arrow: "M4 10h12M11 5l5 5-5 5",
-  quote: "M5 14V9.500A3.500 3.500 0 0 1 8 6M12 14V9.500A3.500 3.500 0 0 1 15 6",
   alert: "M10 3l8 14H2zM10 8v4M10 14.500v.01",
 };
 
@@ -88,9 +87,7 @@ export const Announcer = () => html`<div class="sr" role="status" aria-live="pol
 
 export const Fault = ({ problem }) =>
   problem &&
-  html`<div class="notice bad" role="alert"><${Icon} name="alert" /> ${problem.message}${problem.retryAfter
-    ? ` Try again in ${problem.retryAfter} s.`
-    : ""}</div>`;
+  html`<div class="notice bad" role="alert"><${Icon} name="alert" /><span>${problem.message}${problem.retryAfter ? ` Try again in ${problem.retryAfter} s.` : ""}</span></div>`;
 
 // Data that is asked for again every `ms` while the page is seen; `value` stays while the next is on its way.
 export function usePolled(load, ms, deps) {

@@ -17,7 +17,7 @@ export function Rules({ state }) {
   return html`<section class="card" aria-labelledby="rules">
     <h2 id="rules">How close it was</h2>
     ${own?.flip != null && html`<p>${own.flip === 1 ? "One other ballot" : `${own.flip} other ballots`} would have made ${chip(own.flip_to)} the answer.</p>`}
-    <p class="muted">${others.size ? `${rows.length - [...others.values()].flat().length} of ${plural(rows.length, "rule")} choose the same.` : `All ${rows.length} rules choose the same.`}
+    <p class="muted">${others.size ? `${rows.filter((row) => row.same).length} of ${rows.length}` : `All ${rows.length}`} rules ${own?.winner ? "choose the same" : "find no winner"}.
       ${[...others].map(([winner, each]) => html` <span key=${winner}>By ${listed(each.map((row) => title(row.rule)))} ${winner ? html`it would be ${chip(winner)}` : "nobody would win"}.</span>`)}</p>
     <details class="folded"><summary class="label">Every rule</summary>
       <div class="scroll" tabindex="0" role="region" aria-label="The last vote under every rule"><table class="figures tight"><thead><tr><th scope="col">Rule</th><th scope="col">Chooses</th><th scope="col">Met</th><th scope="col" class="n">Ballots to another</th></tr></thead>

@@ -26,6 +26,7 @@ export function Result({ state }) {
         ${outcome.detail && html`<p>${outcome.detail}</p>`}
         <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
       </section>
+      ${!outcome.winner && outcome.tally?.tied.length > 1 && html`<${Tied} state=${state} names=${names} tied=${outcome.tally.tied} />`}
       ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
       ${outcome.tally && html`<${Minds} state=${state} />`}
     </div>
@@ -36,6 +37,15 @@ export function Result({ state }) {
       <${Receipt} state=${state} />
     </div>
   </div>`;
+}
+
+// Answers that lead together: nobody chose between them, so the reader can.
+function Tied({ state, names, tied }) {
+  return html`<section class="card" aria-labelledby="tied"><h2 id="tied">These lead together</h2>
+    ${tied.map((seat) => {
+      const said = standing(state, seat);
+      return said && html`<div key=${seat} class="said"><p><${Chip} name=${seat} seats=${state.seats} /></p><${Prose} text=${said.content} seats=${names} /></div>`;
+    })}</section>`;
 }
 
 function Votes({ state, tally, number }) {

@@ -1,5 +1,5 @@
 // One debate: followed while it runs, shown whole when it has ended. Everything on it comes from the log.
-import { html, useEffect, useState, signal } from "../dom.js";
+import { html, useEffect, useLayoutEffect, useRef, useState, signal } from "../dom.js";
 import { config, offers, post, session } from "../api.js";
 import { Live } from "../live.js";
 import { Streams } from "../streams.js";
@@ -108,11 +108,31 @@ function Waiting({ lost, served }) {
   return html`<div class="narrow"><h1 class="sr">Debate</h1><p class="muted" role="status">${lost ? "The server cannot be reached; trying again …" : "Loading …"}</p></div>`;
 }
 
+// Whoever reads further down when the result is put above keeps their place, and is told; [where to look, whether to tell].
+function useStill(ended) {
+  const section = useRef(null);
+  const was = useRef(ended);
+  const [tell, setTell] = useState(false);
+  const top = () => section.current?.querySelector(".board")?.getBoundingClientRect().top;
+  const before = ended && !was.current && scrollY > 0 ? top() : undefined;
+  useLayoutEffect(() => {
+    was.current = ended;
+    if (before === undefined) return undefined;
+    scrollBy({ top: top() - before, behavior: "instant" });
+    setTell(true);
+    const seen = () => scrollY < innerHeight / 2 && setTell(false);
+    addEventListener("scroll", seen, { passive: true });
+    return () => removeEventListener("scroll", seen);
+  }, [ended]);
+  return [section, tell];
+}
+
 function Debate({ watched, state }) {
   const [pinned, pin] = useState(null); // the round that is looked at; null: the newest
   const newest = current(state);
   const shown = pinned !== null && state.rounds.has(pinned) ? pinned : newest;
   const { brief, outcome } = state;
+  const [section, tell] = useStill(Boolean(outcome));
   return html`<article class="debate">
     <header class="topic">
       <p class="over"><${Badge} status=${state.paused ? "paused" : "active"} outcome=${outcome?.outcome} /><${Line} line=${watched.line} /></p>
@@ -122,7 +142,7 @@ function Debate({ watched, state }) {
       <div class="actions"><${Share} state=${state} />${!outcome && html`<${Steer} id=${state.id} paused=${state.paused} />`}</div>
     </header>
     ${outcome && html`<${Result} key="result" state=${state} />`}
-    <section key="how" class="how" aria-labelledby="how">
+    <section key="how" class="how" aria-labelledby="how" ref=${section}>
       <h2 id="how" class=${outcome ? "" : "sr"}>How it was reached</h2>
       <${Timeline} state=${state} shown=${shown} pinned=${pinned !== null} pin=${pin} />
       <${Turns} key="turns" state=${state} />
@@ -130,6 +150,7 @@ function Debate({ watched, state }) {
       <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
     </section>
     <div key="people" class="audience"><${People} state=${state} /><${Suggestions} state=${state} /></div>
+    ${tell && html`<a key="ended" class="button primary ended" href="#answer">The debate has ended. See the answer</a>`}
   </article>`;
 }
 

@@ -9,18 +9,14 @@ import base64
 import contextlib
 import hmac
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from aragora.errors import AragoraError, Invalid
 from aragora.store.hooks import BATCH_END, DELIVERED, FAILED, TOLD, WAITING, Delivery, Hook, Hooks
@@ -39,10 +35,6 @@ URL_CHARS_MAX = 2_000
 SECRET_BYTES = 24
 SECRET_PREFIX = "whsec_"  # noqa: S105 - says that what follows is one
 PORTS = {"http": 80, "https": 443}
-
-
-class Refused(Exception):
-    """Where the delivery would go is not a public address."""
 
 
 class Webhooks:
@@ -123,66 +115,9 @@ class Webhooks:
             "webhook-timestamp": sent_at,
             "webhook-signature": signature(hook.secret, delivery.id, sent_at, body),
         }
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                pinned = _Pinned(await self._address(hook.url))
-                connector = TCPConnector(resolver=pinned, use_dns_cache=False, force_close=True)
-                timeout = ClientTimeout(total=TIMEOUT_S)
-                async with (
-                    ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
-                    session.post(hook.url, data=body, headers=headers, allow_redirects=False) as response,
-                ):
-                    return response.ok and response.status < 300, str(response.status)  # noqa: PLR2004 - a redirect is no delivery
-        except Refused:
-            return False, "refused: not a public address"
-        except TimeoutError:
-            return False, "timeout"
-        except (ClientError, OSError, ValueError) as error:
-            return False, type(error).__name__
+        from aragora.webhooks.post import post  # noqa: PLC0415 - aiohttp is for those who have webhooks
 
-    async def _address(self, url: str) -> tuple[str, int]:
-        """Address and family to connect to; raises Refused when any address of the name is not public."""
-        parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-        addresses = [(str(sockaddr[0]), int(family)) for family, _, _, _, sockaddr in found]
-        if not addresses or not (self._private or all(public(address) for address, _ in addresses)):
-            raise Refused
-        return addresses[0]
-
-
-class _Pinned(AbstractResolver):
-    """Answers every name with the one address that was checked."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address, self._family = address
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - its signature
-        """The address."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=self._address,
-                port=port,
-                family=self._family,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def public(address: str) -> bool:
-    """Whether an address is one of the public internet, whatever form it has."""
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return found.is_global and not found.is_multicast
+        return await post(hook.url, body, headers, private=self._private, timeout_s=TIMEOUT_S)
 
 
 def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
