@@ -9,8 +9,6 @@ the floor says more.
 """
 
 import json
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,8 +82,6 @@ def sockets(server: Served, seconds: int) -> Iterator[tuple[str, Row, Row]]:
 
 def section(long: bool) -> Section:  # noqa: FBT001
     """Every row of the specification's table."""
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing; it is in the Debian package wrk")
     seconds, passes = (LONG_S, LONG_PASSES) if long else (SHORT_S, 1)
     rows: dict[str, tuple[Row, Row]] = {}
     with folder() as place, served(place / "api", demo_delay_s=60, max_queued_debates=1_000_000) as server:

@@ -22,10 +22,16 @@ import memory
 import processes
 import ranking
 import tuning
-from measure import RESULTS, Section, machine, stored
+from measure import RESULTS, Section, machine, services, stored
 
 # Those that a short run leaves out: they show what only a quiet machine can.
 LONG_ONLY = ("tuning",)
+PACKAGES = "wrk, postgresql, pgbouncer and redis-server of Debian"
+# Other people's programs that a section needs; without them it is left out, which the report says.
+NEEDS = {
+    **dict.fromkeys(("api", "growth", "tuning"), ("wrk",)),
+    "processes": ("wrk", "postgres", "initdb", "pgbouncer", "redis-server"),
+}
 SECTIONS: dict[str, Callable[[bool], Section]] = {
     module.__name__: module.section for module in (api, debates, memory, fanout, growth, processes, ranking, tuning)
 }
@@ -61,13 +67,16 @@ def main() -> None:
     names = asked.only.split(",") if asked.only else [name for name in SECTIONS if asked.long or name not in LONG_ONLY]
     if strangers := set(names) - set(SECTIONS):
         sys.exit(f"there is no section {', '.join(sorted(strangers))}; there are {', '.join(SECTIONS)}")
-    for name in () if asked.report else names:
+    lacking = {name: missing for name in names if (missing := [each for each in NEEDS.get(name, ()) if not services.found(each)])}
+    for name in () if asked.report else [name for name in names if name not in lacking]:
         measured(name, asked.results, long=asked.long)
     kept = [found for name in SECTIONS if (found := stored(name, asked.results)) is not None]
     (asked.results / "bench.md").write_text(page(kept), "utf-8")
     (asked.results / "bench.svg").write_text(
         chart.report([(f.title, f.unit, f.bars) for f in kept], "What was measured"), "utf-8"
     )
+    for name, missing in lacking.items():
+        print(f"{name} was left out, since {', '.join(missing)} cannot be found: {PACKAGES}")
     print(f"the report is in {asked.results / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")
 
 

@@ -25,6 +25,7 @@ os.environ["PYTHONPATH"] = str(ROOT / "src")
 # Handed on, so that whoever measures imports one module, and that one first.
 import builders as builders  # noqa: E402, PLC0414
 import servers as servers  # noqa: E402, PLC0414
+import services as services  # noqa: E402, PLC0414
 from builders import Served as Served  # noqa: E402, PLC0414
 from builders import served as served  # noqa: E402, PLC0414
 

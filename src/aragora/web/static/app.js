@@ -92,8 +92,8 @@ function App({ brand }) {
         ${LINKS.map(
           ([to, name]) => html`<a key=${to} href=${to} aria-current=${path.value === to ? "page" : undefined}>${name}</a>`,
         )}
-        ${config.auth !== "off" && html`<a key="account" href="/account" aria-current=${path.value === "/account" ? "page" : undefined}>${session.value ? "Account" : "Log in"}</a>`}
       </nav>
+      ${config.auth !== "off" && html`<a class="who" href="/account" aria-current=${path.value === "/account" ? "page" : undefined}>${session.value ? "Account" : "Log in"}</a>`}
       <${Theme} />
     </header>
     <main id="main" tabindex="-1">${shown ? shown.view() : html`<${Nowhere} />`}</main>

@@ -1,10 +1,11 @@
 // Ask: one field, who debates, and how; examples that start at once.
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { config, get, offers, post, recall, remember } from "../api.js";
-import { Avatar, Badge, Fault, Icon, percent, plural, usePolled, when } from "../ui.js";
+import { Fault, Icon, usePolled } from "../ui.js";
+import { Row } from "./list.js";
+import { PERSON, Seats } from "./seats.js";
 
 const PANEL = ["demo:optimist", "demo:sceptic", "demo:pragmatist"];
-const CHIPS_MAX = 14;
 const RECENT = 4;
 
 function kept() {
@@ -18,17 +19,6 @@ function kept() {
 }
 
 const title = (name) => name.split("@")[0].replaceAll("_", " ");
-const PERSON = "person"; // a seat that whoever watches can hold
-
-const price = ({ usd_per_million_in: read, usd_per_million_out: written }) =>
-  read == null ? "price not known" : read + written === 0 ? "free" : `$${read} read, $${written} written per million tokens`;
-
-// How it has answered of late: a word to show beside it, and whether it is well.
-function health({ health: { state, calls, error_rate: failed, latency_s: latency, retry_in_s: retry } }) {
-  if (state === "open") return ["bad", `not answering; tried again in ${Math.ceil(retry || 0)} s`];
-  if (state === "half_open" || failed > 0.2) return ["warm", `${percent(failed || 0)} of its last calls failed`];
-  return calls ? ["good", latency == null ? "answering" : `answers in ${latency.toFixed(1)} s`] : ["", ""];
-}
 
 export function Ask({ go }) {
   const before = useRef(kept()).current;
@@ -41,7 +31,6 @@ export function Ask({ go }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const field = useRef(null);
-  const agents = (usePolled(() => get("/api/agents?limit=200"), 30000, []).value?.agents || []).filter((agent) => agent.configured);
 
   const hold = async (what, panel) => {
     if (busy) return;
@@ -74,9 +63,7 @@ export function Ask({ go }) {
   const keys = (event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey || !event.shiftKey) && !event.isComposing) submit(event);
   };
-  const add = (name) => !full && setSeats([...seats, name]);
   const paid = seats.some((name) => !name.startsWith("demo") && name !== PERSON);
-  const full = seats.length >= config.agents_max;
   const about = config.protocols.find((each) => each.name === protocol)?.about;
   return html`<div class="ask">
     <div class="hero">
@@ -87,25 +74,7 @@ export function Ask({ go }) {
       <label class="sr" for="topic">Your question</label>
       <textarea id="topic" ref=${field} rows="2" dir="auto" placeholder="Should we …?" maxlength=${config.topic_chars_max}
         value=${topic} onInput=${grow} onKeyDown=${keys}></textarea>
-      <fieldset class="panel">
-        <legend>${plural(seats.length, "seat")} at the table</legend>
-        <ul class="seats">
-          ${seats.map(
-            (name, place) => html`<li key=${`${place}${name}`} class=${`seat s${place % 8}`}>
-              <${Avatar} name=${name} place=${place} /><span>${name}</span>
-              <button type="button" aria-label=${`Remove ${name}`} onClick=${() => setSeats(seats.filter((_, at) => at !== place))}
-                disabled=${seats.length === 1}><${Icon} name="x" /></button>
-            </li>`,
-          )}
-        </ul>
-        <div class="more" role="group" aria-label="Add a seat">
-          ${agents.slice(0, CHIPS_MAX).map(
-            (agent) => html`<${Offer} key=${agent.name} agent=${agent} full=${full} add=${add} />`,
-          )}
-          ${offers("/api/debates/{id}/turn") && html`<button type="button" class="chip add" aria-label="Add yourself" title="A seat that you hold: the page asks you when it is your turn" disabled=${full} onClick=${() => add(PERSON)}><${Icon} name="plus" />yourself</button>`}
-          ${agents.length > CHIPS_MAX && html`<${Other} agents=${agents.slice(CHIPS_MAX)} add=${add} />`}
-        </div>
-      </fieldset>
+      <${Seats} seats=${seats} setSeats=${setSeats} />
       <div class="options">
         <div class="stepper"><span id="rounds-name">Rounds</span>
           <button type="button" aria-label="Fewer rounds" disabled=${rounds <= 1} onClick=${() => setRounds(rounds - 1)}><${Icon} name="minus" /></button>
@@ -161,25 +130,6 @@ function Estimate({ body }) {
   return html`<span class="nowrap">Up to ${told.calls} calls, ${cost}.</span>`;
 }
 
-function Offer({ agent, full, add }) {
-  const [state, told] = health(agent);
-  const about = [agent.about, price(agent), told].filter(Boolean).join(" · ");
-  const usd = agent.usd_per_million_in > 0 ? `$${agent.usd_per_million_in} / $${agent.usd_per_million_out}` : "";
-  const name = [`Add ${agent.name} ${usd}`.trim(), told].filter(Boolean).join(", ");
-  return html`<button type="button" class="chip add" title=${about} aria-label=${name} disabled=${full} onClick=${() => add(agent.name)}>
-    <${Icon} name="plus" />${agent.name}${usd && html` <small>${usd}</small>`}${state && html`<i class=${`pulse ${state}`}></i>`}</button>`;
-}
-
-function Other({ agents, add }) {
-  return html`<select aria-label="Add another agent" value="" onChange=${({ target }) => {
-    if (target.value) add(target.value);
-    target.value = "";
-  }}>
-    <option value="">more agents …</option>
-    ${agents.map((agent) => html`<option key=${agent.name} value=${agent.name}>${`${agent.name} (${price(agent)})`}</option>`)}
-  </select>`;
-}
-
 function Recent() {
   const found = usePolled(() => get(`/api/debates?limit=${RECENT}`), 6000, []).value?.debates || [];
   if (!found.length) return null;
@@ -188,9 +138,3 @@ function Recent() {
     <ul class="rows">${found.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</ul>
   </section>`;
 }
-
-export const Row = ({ row }) => html`<li class="row">
-  <a href=${`/d/${row.id}`} dir="auto">${row.topic}</a>
-  <p class="muted"><${Badge} status=${row.status} outcome=${row.outcome} /> ${plural(row.agents.length, "seat")} ·
-    round ${row.rounds_used} of ${row.total_rounds} · <time class="nowrap" dateTime=${row.created_at}>${when(row.created_at)}</time></p>
-</li>`;

@@ -1,8 +1,7 @@
 // All debates, newest first, with live status and search.
 import { html, useEffect, useState } from "../dom.js";
 import { get, offers } from "../api.js";
-import { Fault, Icon, plural, usePolled } from "../ui.js";
-import { Row } from "./ask.js";
+import { Badge, Fault, Icon, plural, usePolled, when } from "../ui.js";
 
 const PAGE = 20;
 const REFRESH_MS = 5000;
@@ -66,9 +65,15 @@ export function Debates() {
       </div>
     </div>
     <${Fault} problem=${problem} />
-    <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (searches || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : "Loading …"}</p>
+    <p class="muted" role="status">${value ? (asked ? plural(rows.length, "debate") + " found" + (searches || !value.more ? "" : " among those shown") : plural(value.total, "debate")) : problem ? "" : "Loading …"}</p>
     ${value && !rows.length && html`<p class="card empty">${asked ? "No debate has these words." : html`Nothing here yet. <a href="/">Ask a question.</a>`}</p>`}
     <ul class="rows">${rows.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</ul>
     ${value?.more && html`<p><button onClick=${() => setPages(pages + 1)}>Show more</button></p>`}
   </div>`;
 }
+
+export const Row = ({ row }) => html`<li class="row">
+  <a href=${`/d/${row.id}`} dir="auto">${row.topic}</a>
+  <p class="muted"><${Badge} status=${row.status} outcome=${row.outcome} /> ${plural(row.agents.length, "seat")} ·
+    round ${row.rounds_used} of ${row.total_rounds} · <time class="nowrap" dateTime=${row.created_at}>${when(row.created_at)}</time></p>
+</li>`;

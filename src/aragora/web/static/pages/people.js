@@ -111,13 +111,13 @@ function Turn({ turn, state }) {
     (each) => html`<label key=${each} class="pick"><input type="radio" name=${name} checked=${value === each} onChange=${() => set(each)} /><span>${each}</span></label>`,
   )}</div>`;
   return html`<section class="card people turn" aria-label=${`Your turn: ${turn.seat}`}>
-    <h2>Your turn, <${Chip} name=${turn.seat} seats=${state.seats} />${": "}${words("phases", turn.phase).toLowerCase()}</h2>
+    <h2>Your turn, <${Chip} name=${turn.seat} seats=${state.seats} />${" · "}${words("phases", turn.phase).toLowerCase()}</h2>
     <p class="muted">The others ${turn.round === 0 ? "do not see it before they have answered too" : "read it under a letter, not under your name"}. After ${plural(Math.round(turn.timeout_s / 60), "minute")} the seat counts as missing.</p>
     <form onSubmit=${submit}>
       ${voting && pick("Choice", turn.choices, choice, setChoice)}
       ${turn.phase === "critique" && pick("Against whose answer", state.seats.map((seat) => seat.name).filter((name) => name !== turn.seat), target, setTarget)}
       ${turn.positions?.length > 0 && pick("Position", turn.positions, position, setPosition)}
-      <label>${voting ? "Why" : "What you say"}<textarea rows="4" dir="auto" value=${text} onInput=${(e) => setText(e.target.value)}></textarea></label>
+      <label class="text">${voting ? "Why" : "What you say"}<textarea rows="4" dir="auto" value=${text} onInput=${(e) => setText(e.target.value)}></textarea></label>
       <button class="primary" disabled=${voting ? !choice : !text.trim()}>Say it</button>
       <${Fault} problem=${problem} />
     </form></section>`;

@@ -119,16 +119,17 @@ function Providers({ rows, metrics }) {
     else if (n) row.missed.push(`${n} × ${labels.result.replaceAll("_", " ")}`);
     turns.set(labels.provider, row);
   }
-  const asked = rows.filter((row) => row.models.length || turns.has(row.name) || row.chosen);
-  const idle = rows.filter((row) => !asked.includes(row) && row.needs);
-  const names = [...new Set([...asked.map((row) => row.name), ...turns.keys()])];
+  const seen = rows.filter((row) => row.models.length || turns.has(row.name) || row.chosen);
+  const idle = rows.filter((row) => !seen.includes(row) && row.needs);
+  const names = [...new Set([...seen.map((row) => row.name), ...turns.keys()])];
   return html`<section aria-labelledby="providers"><h2 id="providers">Providers</h2>
     ${names.length > 0 && html`<div class="scroll card flush" tabindex="0" role="region" aria-label="Table of providers"><table class="figures"><thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="n">Turns answered</th><th scope="col">Not answered</th></tr></thead>
     <tbody>${names.map((name) => {
       const row = rows.find((each) => each.name === name);
       const [kind, told] = row?.needs ? ["warm", `needs ${row.needs}`] : STATES[row?.state || "closed"];
       const { spoke, missed } = turns.get(name) || { spoke: 0, missed: [] };
-      return html`<tr key=${name}><th scope="row">${name}</th><td><i class=${`pulse ${kind}`}></i> ${told}${(row?.models || []).map((each) => html`<br key=${each.model} /><small class="muted">${each.model}: ${answering(each.health)}</small>`)}</td>
+      const asked = row?.needs || row?.models.length || turns.has(name);
+      return html`<tr key=${name}><th scope="row">${name}</th><td class="state"><i class=${`pulse ${asked ? kind : ""}`}></i> ${asked ? told : "not asked yet"}${(row?.models || []).map((each) => html`<br key=${each.model} /><small class="muted">${each.model}: ${answering(each.health)}</small>`)}</td>
         <td class="n">${spoke.toLocaleString()}</td><td>${missed.join(", ") || "none"}</td></tr>`;
     })}</tbody></table></div>`}
     ${idle.length > 0 && html`<p class="muted spaced">More with a key: ${idle.map((row, place) => html`${place ? ", " : ""}<code key=${row.name}>${row.needs}</code>`)}.</p>`}</section>`;
