@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, is_dataclass
 
-from aragora.debate.model import Brief, Message, Outcome, Phase, Suggestion, Tally
+from aragora.debate.model import Brief, Message, Outcome, Phase, Quotation, Suggestion, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,24 @@ class SuggestionsHeard:
     def key(self) -> str:
         """Its identity in the log."""
         return f"round/{self.round}/suggestions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What seats read of earlier debates from this round on. Recorded before its first turn, so that a replay reads the same."""
+
+    round: int
+    quotations: tuple[Quotation, ...]
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "memories_recalled"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return "recalled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +185,7 @@ Event = (
     | PersonVoted
     | PersonSuggested
     | SuggestionsHeard
+    | Recalled
     | TurnAsked
     | Switched
     | RoundCompleted
@@ -212,7 +231,7 @@ def data_of(event: Event) -> dict[str, object]:
             names = {"kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
         case PersonSuggested():
             names = {"user_id": event.person, "round_number": event.round}
-        case SuggestionsHeard() | TurnAsked():
+        case SuggestionsHeard() | Recalled() | TurnAsked():
             names = {"round_number": event.round}
         case RoundCompleted():
             fields = {"round": event.round, "blind": event.round == 0, **_fields(event.tally)}
