@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
 from typing import NamedTuple, Protocol
@@ -24,6 +24,8 @@ LOOK_PAUSE_S = 0.02
 LOOK_SOON_S = 0.1
 # A runner whose number stood still for so many looks of ours is dead, or asleep for so long that it does not matter.
 STILL_LOOKS_MAX = 5
+# The number of a runner that has debates but never showed up, or was forgotten.
+NEVER = -1
 
 
 class Look(NamedTuple):
@@ -149,6 +151,21 @@ class LocalDispatch:
         self._waiting.clear()
 
 
+class _Pulses:
+    """Which runners are dead: those whose number has stood still, by our own looks. No clock but ours takes part."""
+
+    def __init__(self) -> None:
+        self._still: dict[str, tuple[int, int]] = {}  # runner: its number, and for how many looks that has been so
+
+    def look(self, beats: Mapping[str, int]) -> set[str]:
+        """Take a look at every runner's number; the names of those that are dead."""
+        before = self._still
+        self._still = {
+            name: (beat, before[name][1] + 1 if name in before and before[name][0] == beat else 0) for name, beat in beats.items()
+        }
+        return {name for name, (_, looks) in self._still.items() if looks >= STILL_LOOKS_MAX}
+
+
 class FleetDispatch:
     """One of many processes, which share the debates and watch each other. With no `places` it only accepts debates."""
 
@@ -159,7 +176,7 @@ class FleetDispatch:
         self.woken = asyncio.Event()
         self.wait_s: float | None = LOOK_EVERY_S
         self._offered: set[str] | None = None  # set: nothing but these is run here
-        self._still: dict[str, tuple[int, int]] = {}  # runner: its number, and for how many looks it has stood still
+        self._pulses = _Pulses()
         self._looked = self._beaten = -LOOK_EVERY_S
         self._alive = 1
         self._others: list[str] = []
@@ -227,20 +244,15 @@ class FleetDispatch:
         return Look(sorted(mine - before), stop)
 
     async def _beat(self) -> None:
+        """Show that we live, free the debates of the dead, count what the fleet has."""
         self._beaten = monotonic()
         if self._own_places:
             await self._leases.beat(self.runner, places=self._own_places, at=self._now())
         runners, counts = await self._leases.runners(), await self._leases.counts()
-        for runner in runners:
-            beat, looks = self._still.get(runner.id, (-1, 0))
-            self._still[runner.id] = (runner.beat, looks + 1 if beat == runner.beat else 0)
-        known = {runner.id for runner in runners} | {name for name in counts if name}
-        for name in known - {runner.id for runner in runners}:  # has debates, but never showed up or was forgotten
-            self._still[name] = (-1, self._still.get(name, (-1, 0))[1] + 1)
-        self._still = {name: still for name, still in self._still.items() if name in known}
-        dead = [name for name, (_, looks) in self._still.items() if looks >= STILL_LOOKS_MAX and name != self.runner]
+        beats = dict.fromkeys(filter(None, counts), NEVER) | {runner.id: runner.beat for runner in runners}
+        dead = self._pulses.look(beats) - {self.runner}
         if self._own_places:
-            for name in dead:
+            for name in sorted(dead):
                 freed = await self._leases.bury(name)
                 log.warning("a runner is gone", runner=name, debates=freed)
                 counts[""] = counts.get("", 0) + freed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -298,3 +299,15 @@ def test_webhook_is_told_once(fleet: Fleet) -> None:
         thread.join()
         receiver.server_close()
     assert sorted(ids) == told()
+
+
+def test_watchers_are_told_to_come_back(tmp_path: Path) -> None:
+    """When the database is away they are closed with the code for that, and nothing is logged as a fault of ours."""
+    with servers.postgres() as database, served(tmp_path, database_url=database.url(), log_format="json") as server:
+        debate_id = hold(server, SHORT)
+        ended(server, debate_id)
+        database.kill()
+        with a_socket(server, debate_id=debate_id) as socket:
+            assert 1013 == closed(socket)
+        assert server.ask(f"/api/debates/{debate_id}/events/stream").status == 503
+        assert [] == [line for line in server.lines if '"level": "error"' in line]

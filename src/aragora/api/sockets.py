@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from time import time
 
 import msgspec
+import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.frames import Frame as Wire
 from websockets.frames import Opcode
@@ -20,9 +21,12 @@ from aragora.api import Parts
 from aragora.api.passes import Pass
 from aragora.api.server import SOCKET
 from aragora.auth import READ, Access, Caller, require
-from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Unauthenticated
+from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Overloaded, StoreError, Unauthenticated
 from aragora.feed import Frame
 
+log = structlog.get_logger(__name__)
+
+CLOSE_LATER = 1013  # what the protocol calls "try again later"
 CLOSE_UNKNOWN = 4001
 CLOSE_FORBIDDEN = 4003
 CLOSE_SLOW = 4008
@@ -62,9 +66,8 @@ async def serve(parts: Parts, socket: WebSocket, identify: Callable[[WebSocket],
         if caller.user_id or not socket.query_params.get("share"):
             require(caller, Access.CALLER, READ)
     except AragoraError as error:
-        code = CLOSE_FORBIDDEN if isinstance(error, Forbidden) else CLOSE_UNKNOWN
         await _Connection(parts, socket, parts.accounts.nobody("")).fail(error)
-        await socket.close(code, "not allowed" if code == CLOSE_FORBIDDEN else "log in first")
+        await socket.close(*_closed_for(error))
         return
     connection = _Connection(parts, socket, caller)
     try:
@@ -76,6 +79,16 @@ async def serve(parts: Parts, socket: WebSocket, identify: Callable[[WebSocket],
         connection.drop(CLOSE_SLOW, "reading too slowly; resume with after=<last seq>")
     except* _Over:
         connection.drop(CLOSE_UNKNOWN, "the token is no longer valid")
+    except* (StoreError, Overloaded) as away:
+        log.warning("a watcher has to come back", error=str(away.exceptions[0]))
+        connection.drop(CLOSE_LATER, "the database is away; resume with after=<last seq>")
+
+
+def _closed_for(error: AragoraError) -> tuple[int, str]:
+    """With which code and reason somebody is turned away at the door."""
+    if isinstance(error, StoreError | Overloaded):
+        return CLOSE_LATER, "the database is away; try again"
+    return (CLOSE_FORBIDDEN, "not allowed") if isinstance(error, Forbidden) else (CLOSE_UNKNOWN, "log in first")
 
 
 def _spoken(offered: list[str]) -> str | None:
@@ -159,6 +172,8 @@ class _Connection:
             record = await self._parts.store.debate(said.debate_id)
             if len(self._following) >= self._parts.settings.ws_max_subscriptions:
                 raise Invalid("This connection follows as many debates as it may.")
+        except (StoreError, Overloaded):
+            raise
         except AragoraError as error:
             await self.fail(error)
             return

@@ -1,7 +1,7 @@
 """A debate's events as server-sent events: the WebSocket's twin, for curl and EventSource. May import its siblings and feed."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import time
 
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from aragora.api import Parts
 from aragora.api.callers import caller_of
 from aragora.api.passes import Pass
 from aragora.api.query import Query
-from aragora.errors import NotFound, Unauthenticated
+from aragora.errors import NotFound, Overloaded, StoreError, Unauthenticated
 
 # Proxies close a connection that says nothing; a comment line is ignored by every client.
 BEAT_S = 15.0
@@ -36,7 +36,8 @@ async def stream(parts: Parts, request: Request) -> Response:
 
 
 async def _frames(parts: Parts, debate_id: str, after: int, right: Pass) -> AsyncIterator[str]:
-    with right.heard():
+    # While the database is away the stream ends; the client comes back with the number of the last event it saw.
+    with right.heard(), suppress(StoreError, Overloaded):
         async with aclosing(parts.feed.follow(debate_id, after, beat_s=BEAT_S)) as frames:
             async for frame in frames:
                 try:
