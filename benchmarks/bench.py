@@ -1,10 +1,10 @@
 """Everything that is measured, and one report of it. Run by `make bench`.
 
-    python benchmarks/bench.py [--long] [--only NAME,NAME] [--report]
+    python benchmarks/bench.py [--long] [--only NAME,NAME] [--report] [--publish]
 
 The short form takes less than a minute and shows that everything runs; its figures are rough. `--long` takes its time: about half
 an hour. Each section is kept as results/NAME.json; the report, results/bench.md with bench.svg, is made of what is kept, so that
-sections can be measured one at a time with `--only`. `--report` only writes it again.
+sections can be measured one at a time with `--only`. `--report` only writes it again, `--publish` puts it into docs/ as well.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import memory
 import processes
 import ranking
 import tuning
-from measure import RESULTS, Section, machine, services, stored
+from measure import RESULTS, ROOT, Section, machine, services, stored
 
 # Those that a short run leaves out: they show what only a quiet machine can.
 LONG_ONLY = ("tuning",)
@@ -49,7 +49,7 @@ def measured(name: str, results: Path, *, long: bool) -> Section:
 
 def page(sections: list[Section]) -> str:
     """The report as Markdown."""
-    lines = ["# Bench", "", "Written by `make bench`; the raw figures are beside it, one file for each section.", ""]
+    lines = ["# Bench", "", "Written by `make bench`, which keeps the raw figures in `results/`, one file for each section.", ""]
     lines += ["![What was measured](bench.svg)", ""]
     for found in sections:
         lines += [f"## {found.title}", "", *found.lines, "", f"{found.machine}; took {found.seconds:.0f} s.", ""]
@@ -63,6 +63,7 @@ def main() -> None:
     options.add_argument("--only", default="", help="some sections, with commas between them")
     options.add_argument("--report", action="store_true", help="measure nothing; write the report of what is kept")
     options.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to")
+    options.add_argument("--publish", action="store_true", help="put the report into docs/ as well")
     asked = options.parse_args()
     names = asked.only.split(",") if asked.only else [name for name in SECTIONS if asked.long or name not in LONG_ONLY]
     if strangers := set(names) - set(SECTIONS):
@@ -72,9 +73,11 @@ def main() -> None:
         measured(name, asked.results, long=asked.long)
     kept = [found for name in SECTIONS if (found := stored(name, asked.results)) is not None]
     (asked.results / "bench.md").write_text(page(kept), "utf-8")
-    (asked.results / "bench.svg").write_text(
-        chart.report([(f.title, f.unit, f.bars) for f in kept], "What was measured"), "utf-8"
-    )
+    picture = chart.report([(found.title, found.unit, found.bars) for found in kept], "What was measured")
+    (asked.results / "bench.svg").write_text(picture, "utf-8")
+    if asked.publish:
+        (ROOT / "docs/BENCH.md").write_text(page(kept).replace("(bench.svg)", "(pictures/bench.svg)"), "utf-8")
+        (ROOT / "docs/pictures/bench.svg").write_text(picture, "utf-8")
     for name, missing in lacking.items():
         print(f"{name} was left out, since {', '.join(missing)} cannot be found: {PACKAGES}")
     print(f"the report is in {asked.results / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")

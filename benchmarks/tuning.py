@@ -2,20 +2,18 @@
 
     python benchmarks/tuning.py [--long]
 
-Also what the specification advises and is no setting here: thresholds of the garbage collector, and compressing what is stored.
+Also what the specification advises and is not done here: compressing what is stored. Its thresholds of the garbage collector are
+the subject of decision 63.
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from measure import Section, Served, Used, alone, builders, folder, served, table, wrk
+from measure import Section, Served, Used, alone, folder, served, table, wrk
 
 SHORT_S, LONG_S = 1, 2
 LONG_PASSES = 3  # both values take turns, and the pass that others disturbed least counts
@@ -28,7 +26,6 @@ ROUNDS = {
     "rule": "unanimous",
     "seed": 5,
 }
-GC = "import gc, sys; gc.set_threshold(50000, 500, 100); from aragora.cli import main; sys.argv[1:] = ['serve']; main()"
 Work = Callable[[Served, float], float]
 Start = Callable[[Path], AbstractContextManager[Served]]
 
@@ -92,21 +89,6 @@ TRIED: tuple[tuple[str, object, object, Work], ...] = (
 )
 
 
-@contextmanager
-def collected(place: Path) -> Iterator[Served]:
-    """A server with the specification's thresholds of the garbage collector."""
-    quick = {"API_PORT": 0, "WS_PORT": 0, "DEMO_DELAY_S": 0, "RATE_LIMIT_DEFAULT": 0, "RATE_LIMIT_DEBATES": 0}
-    environ = {**os.environ, **{f"ARAGORA_{name}": str(value) for name, value in quick.items()}}
-    place.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-c", GC], cwd=place, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            yield builders._ready(process)
-        finally:
-            process.kill()
-
-
 def packed() -> tuple[float, float]:
     """What compressing the events of a debate, one by one, leaves of them; and us of CPU for each."""
     with folder() as place, served(place) as server:
@@ -140,10 +122,6 @@ def section(long: bool) -> Section:  # noqa: FBT001
         found = both(_with(name, usual), _with(name, other), work, long=long)
         said = (work.__doc__ or "").rstrip(".")
         rows.append([f"`ARAGORA_{name.upper()}`", str(usual), str(other), said, *found, found[1] / found[0]])
-    for work in (lists, creates, debates):
-        found = both(served, collected, work, long=long)
-        said = (work.__doc__ or "").rstrip(".")
-        rows.append(["`gc.set_threshold`", "Python's", "50000, 500, 100", said, *found, found[1] / found[0]])
     share, us_each = packed()
     lines = table(["setting", "default", "instead", "measured", "default", "instead", "ratio"], rows)
     lines += ["", f"zlib on each stored event leaves {share:.0%} of the bytes and takes {us_each:.0f} us of CPU."]

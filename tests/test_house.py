@@ -17,16 +17,16 @@ SRC = ROOT / "src"
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     # `--json` writes what the API answers
-    "cli": {"api", "app", "auth", "bench", "config", "debate", "log", "providers", "ranking", "receipts", "store"},
+    "cli": {"api", "app", "auth", "bench", "config", "debate", "log", "memory", "providers", "ranking", "receipts", "store"},
     "app": {
         *("api", "auth", "bus", "config", "debate", "dispatch", "engine", "feed", "limits"),
-        *("log", "memory", "metrics", "objectives", "providers", "ranking", "store", "traces", "webhooks", "workers"),
+        *("log", "memory", "metrics", "objectives", "providers", "ranking", "recall", "store", "traces", "webhooks", "workers"),
     },
     "api": {
         *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
         *("objectives", "people", "providers", "ranking", "receipts", "store", "web", "webhooks"),
     },
-    "engine": {"bus", "debate", "dispatch", "memory", "metrics", "people", "pieces", "providers", "store"},
+    "engine": {"bus", "debate", "dispatch", "metrics", "people", "pieces", "providers", "recall", "store"},
     "": {"client"},  # the package itself hands out its client
     "client": {"api"},
     "webhooks": {"store"},
@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "feed": {"bus", "debate", "metrics", "store"},
     "memory": {"debate", "store"},
     "ranking": {"debate", "store"},
+    "recall": {"debate", "memory", "store"},
     "auth": {"limits", "store"},
     "store": {"debate"},
     "providers": {"debate", "metrics", "traces"},

@@ -43,6 +43,7 @@ from aragora.objectives import Objectives
 from aragora.providers.agents import Agents
 from aragora.providers.endpoints import catalogue
 from aragora.ranking import Ranking
+from aragora.recall import Recall
 from aragora.store.copy import copy
 from aragora.store.hooks import Hooks
 from aragora.store.leases import Leases
@@ -190,6 +191,12 @@ def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known, traces=traces)
 
 
+def memory_of(settings: Settings, store: Store) -> Memory:
+    """What is remembered in a store, for as long as the settings say."""
+    ttl_s = {FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium}
+    return Memory(store.database, ttl_s=ttl_s, now=now, new_id=new_id)
+
+
 def bounds_of(settings: Settings) -> Bounds:
     """What the engine never exceeds."""
     return Bounds(
@@ -209,6 +216,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
     metrics = Metrics(traces_of(loaded))
     agents = agents_of(loaded, metrics.traces)
     async with open_store(settings) as store, open_bus(settings) as bus, Feed(store, bus) as feed:
+        memory = memory_of(settings, store)
         engine = Engine(
             store=store,
             bus=bus,
@@ -218,6 +226,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             new_id=new_id,
             metrics=metrics,
             dispatch=dispatch_for(settings, store, bus),
+            recall=Recall(memory, store.database),
         )
         metrics.watch("aragora_active_debates", lambda: engine.running)
         metrics.watch("aragora_queued_debates", lambda: engine.queued)
@@ -241,7 +250,7 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
                     new_id=new_id,
                     private=settings.webhook_targets == "any",
                 ),
-                memory=_memory(store, settings),
+                memory=memory,
                 accounts=_accounts(store, settings),
                 repeats=Repeats(store.database),
                 engine=engine,
@@ -260,11 +269,6 @@ async def open_parts(loaded: Loaded) -> AsyncIterator[Parts]:
             await limits.close()
             await agents.close()
             await asyncio.to_thread(metrics.traces.close)
-
-
-def _memory(store: Store, settings: Settings) -> Memory:
-    ttl_s = {FAST: settings.cache_ttl_fast, MEDIUM: settings.cache_ttl_medium}
-    return Memory(store.database, ttl_s=ttl_s, now=now, new_id=new_id)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -360,6 +364,7 @@ async def serve(
             beside = [tasks.create_task(parts.webhooks.run()), tasks.create_task(parts.objectives.run())]
             if settings.role in {"all", "worker"}:
                 beside.append(tasks.create_task(parts.ranking.run()))
+                beside.append(tasks.create_task(parts.memory.run()))
             tasks.create_task(_run(parts.engine, server, beside))
             for topic in examples:
                 await parts.engine.create(brief(parts, topic=topic, agents=["demo", "demo", "demo"], rounds=2))

@@ -137,6 +137,11 @@ class Settings:
     )
     thread_pool_size: int = _number(20, "Threads for work that would block the loop.", unit="threads", low=1, high=1000)
     cache_max_entries: int = _number(10_000, "Entries of each cache.", unit="entries", high=10_000_000)
+    memory: str = _text(
+        "on",
+        "Whether debates are remembered, and quote earlier ones once their blind round is over.",
+        choices=("on", "off"),
+    )
     cache_ttl_fast: int = _number(60, "How long the fast tier of memory remembers.", unit="s", high=DAY_S)
     cache_ttl_medium: int = _number(3600, "How long the medium tier of memory remembers.", unit="s", high=30 * DAY_S)
 

@@ -20,7 +20,7 @@ from aragora.debate.consensus import cancelled, failed
 from aragora.debate.costs import accounted, spent_usd
 from aragora.debate.events import DebateEnded, DebateStarted, Event, PersonVoted, type_of
 from aragora.debate.forms import BALLOTS, mend
-from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Status, Suggestion, Turn, held_by_person
+from aragora.debate.model import Abstention, Brief, Fault, Message, Outcome, Quotation, Status, Suggestion, Turn, held_by_person
 from aragora.debate.prompts import prepare, read
 from aragora.debate.protocols import PROTOCOLS
 from aragora.dispatch import FULL_RETRY_AFTER_S, Dispatch, LocalDispatch, Look
@@ -30,7 +30,9 @@ from aragora.people import People
 from aragora.pieces import Pieces
 from aragora.providers import Budget, Completion, ProviderError, Request
 from aragora.providers.agents import Agents
+from aragora.recall import Recall, reading
 from aragora.store.parents import Parents
+from aragora.store.ranks import Ranks
 from aragora.store.records import Claim, Filing
 from aragora.store.store import UNFILED, Appended, Store
 
@@ -74,12 +76,17 @@ class Engine:
         new_id: Callable[[], str],
         metrics: Metrics,
         dispatch: Dispatch | None = None,
+        recall: Recall | None = None,
     ) -> None:
-        """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess; without `dispatch` this process is alone."""
+        """`now` gives UTC as ISO 8601 text, `new_id` an id that nobody can guess; without `dispatch` this process is alone.
+
+        Without `recall` nothing is remembered.
+        """
         self.store, self.bus, self.agents, self.bounds, self.now = store, bus, agents, bounds, now
         self.metrics = metrics
         self._parents = Parents(store.database)
-        self.new_id = new_id
+        self.new_id, self.recall = new_id, recall
+        self._ranks = Ranks(store.database)
         self.people = People(store=store, bus=bus, now=now, new_id=new_id, timeout_s=bounds.person_timeout_s)
         self.dispatch = dispatch or LocalDispatch(store, running_max=bounds.running_max, queued_max=bounds.queued_max)
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -173,6 +180,7 @@ class Engine:
             if start and (parent := self.metrics.traces.here):
                 await self._parents.keep(debate_id, parent)  # first: another process may take the debate as soon as it is stored
             lap("logic")
+            brief = replace(brief, alike=await self._ranks.alike([seat.agent for seat in brief.seats]))
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)
             if start:
                 log.info("debate started", debate_id=debate_id, seats=len(brief.seats))
@@ -305,6 +313,8 @@ class Engine:
             broken = failed(rounds=max(run.round, 0), stopped="error", detail="An internal error ended this debate.")
             outcome = accounted(claim.brief, broken, run.heard)
         await run.record(DebateEnded(outcome=outcome, seconds=_elapsed(claim.started_at, self.now())))
+        if self.recall:
+            await self.recall.keep(debate_id, claim.brief, outcome, run.heard)
         log.info("debate ended", debate_id=debate_id, outcome=str(outcome.outcome), rounds=outcome.rounds)
 
 
@@ -319,6 +329,7 @@ class _Run:
         self._known_at = -math.inf  # when it was last seen that turns may be asked
         self._round_ends = 0.0  # set when the first turns of a round are asked; round 0 is the first
         self._suggestions: tuple[Suggestion, ...] = ()
+        self._quotations: tuple[Quotation, ...] = ()
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
         # A runner before this one may have died with calls in flight, of which the log knows nothing.
         self._unsure = not claim.whole
@@ -349,7 +360,8 @@ class _Run:
             await self._may_ask()
         if turns and turns[0].round != self.round:
             await self._begin(turns[0].round)
-        missing = [replace(turn, suggestions=self._suggestions) for turn in turns if turn.key not in known]
+        told = [replace(turn, suggestions=self._suggestions) for turn in turns if turn.key not in known]
+        missing = [reading(turn, self._quotations) for turn in told]
         self._charge_for_lost(missing)
         if missing:
             await self._may_ask()
@@ -387,6 +399,8 @@ class _Run:
         self.round, self._round_ends = number, monotonic() + self._engine.bounds.round_timeout_s
         begun = any(message.round == number for message in self._claim.recorded.values())
         self._suggestions = await self._engine.people.gather(self._id, number, begun=begun, record=self.record)
+        if self._engine.recall:
+            self._quotations = await self._engine.recall.gather(self._id, self._brief, number, begun=begun, record=self.record)
 
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""

@@ -4,14 +4,16 @@ A memory begins in a tier and leaves it in time: what was recalled often moves o
 The slow tier has no end but its size. Every tier is bounded; the least important give way.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aragora.errors import Invalid, NotFound
+from aragora.errors import AragoraError, Invalid, NotFound
 from aragora.store import Database, Row, Statement, Value
 from aragora.store.records import Reader
-from aragora.store.search import ADD_TEXT, FOUND, WITHIN_MAX, words_of
+from aragora.store.search import ADD_TEXT, FOUND, WITHIN_MAX, any_of, words_of
 from aragora.store.seen import owned
 
 FAST, MEDIUM, SLOW = "fast", "medium", "slow"
@@ -27,6 +29,10 @@ MEMORY = "memory"
 SETTLED_AT_ONCE_MAX = 10_000
 # Each new memory settles a few old ones, so that a tier empties itself while it fills.
 SETTLED_WITH_EACH = 4
+# And a task settles the rest: so many so often.
+SETTLED_EACH_TIME, SETTLE_EVERY_S = 500, 5.0
+# Texts that are looked at for one debate.
+CANDIDATES_MAX = 200
 
 COLUMNS = "SELECT id, tier, content, importance, uses, debate_id, created_at, updated_at, expires_at FROM memories"
 COUNT = "SELECT COUNT(*) FROM memories"
@@ -89,13 +95,22 @@ class Memory:
         self._db, self._ttl_s, self._now, self._new_id = database, ttl_s, now, new_id
 
     async def remember(
-        self, content: str, *, tier: str, importance: float, debate_id: str | None = None, owner_id: str | None = None
+        self,
+        content: str,
+        *,
+        tier: str,
+        importance: float,
+        debate_id: str | None = None,
+        owner_id: str | None = None,
+        memory_id: str = "",
     ) -> Remembered:
-        """Keep a text; one that is nobody's is everybody's."""
-        at, memory_id = self._now(), self._new_id()
+        """Keep a text; one that is nobody's is everybody's. One with an id of its own is kept once."""
+        at, memory_id = self._now(), memory_id or self._new_id()
         row: dict[str, Value] = {"id": memory_id, "tier": _tier(tier), "content": content, "importance": importance}
         row |= {"debate_id": debate_id, "owner_id": owner_id, "at": at, "expires_at": self._expiry(tier, at)}
         text = Statement(ADD_TEXT, {"kind": MEMORY, "text_id": memory_id, "body": content})
+        if await self._db.read(f"{COLUMNS} WHERE id = :id", {"id": memory_id}):
+            return await self.find(memory_id)
         await self._db.write([Statement(ADD, row), text])
         await self.consolidate(SETTLED_WITH_EACH)
         return await self.find(memory_id)
@@ -132,6 +147,29 @@ class Memory:
         rows = await self._db.read(f"{COLUMNS} WHERE {where}{order}", {**params, "limit": limit, "offset": offset})
         total = await self._db.read(f"{COUNT} WHERE {where}", params)
         return [_remembered(row) for row in rows], int(str(total[0][0]))
+
+    async def candidates(self, words: Sequence[str], *, owner_id: Value, private: bool) -> list[Remembered]:
+        """The newest memories that have any of these words and may be quoted in a debate of this owner.
+
+        In a private one these are the owner's and everybody's; in one that others may read, of the owner's only those whose
+        debate is public too.
+        """
+        found = any_of(self._db.dialect, words)
+        if not found:
+            return []
+        params: dict[str, Value] = {"at": self._now(), "words": found, "kind": MEMORY, "within": CANDIDATES_MAX}
+        mine = "FALSE"
+        if owner_id is not None:
+            params["owner"], mine = owner_id, "owner_id = :owner" if private else f"owner_id = :owner AND {_SOURCE_IS_PUBLIC}"
+        query = f"{COLUMNS} WHERE {_FRESH} AND (owner_id IS NULL OR {mine}) AND id IN ({FOUND[self._db.dialect]})"
+        return [_remembered(row) for row in await self._db.read(query, params)]
+
+    async def run(self) -> None:
+        """Settle what is due, again and again, until cancelled."""
+        while True:
+            with contextlib.suppress(AragoraError):  # the database is away: what is due stays due
+                await self.consolidate(SETTLED_EACH_TIME)
+            await asyncio.sleep(SETTLE_EVERY_S)
 
     async def use(self, memories: Sequence[Remembered]) -> None:
         """Note that these were recalled to be used: what is used is kept longer."""
@@ -200,6 +238,7 @@ class Memory:
         return (datetime.fromisoformat(at) + timedelta(seconds=ttl_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_SOURCE_IS_PUBLIC = "debate_id IN (SELECT id FROM debates WHERE visibility = 'public')"
 _FRESH = "(expires_at IS NULL OR expires_at > :at)"
 
 

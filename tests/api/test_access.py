@@ -274,6 +274,18 @@ def test_socket_needs_a_login(cast: Cast, given: dict[str, str]) -> None:
         assert 4001 == closed(opened)
 
 
+def test_socket_of_a_credential_that_is_over_is_closed(cast: Cast) -> None:
+    """A revoked key and a session that is over open no socket, whichever way they are shown."""
+    for gone in (cast.revoked, cast.expired):
+        ways: list[dict[str, Any]] = [{"token": gone.token}, {"subprotocols": [f"access_token.{gone.token}"]}]
+        cookie = {"Cookie": f"aragora_session_{cast.server.api_port}={gone.token}"}
+        own = f"http://127.0.0.1:{cast.server.api_port}"
+        for way in (*ways, {"headers": {"Authorization": f"Bearer {gone.token}"}}, {"headers": cookie, "origin": own}):
+            with a_socket(cast.server, **way) as opened:
+                assert "AUTH_REQUIRED" == said(opened)["data"]["code"]
+                assert 4001 == closed(opened)
+
+
 def test_socket_by_link_follows_one_debate(cast: Cast) -> None:
     """With a share link a debate is watched without a login, and no other."""
     debate_id, another = cast.owner.held(CANARY), cast.owner.held(CANARY)

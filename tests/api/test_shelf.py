@@ -153,3 +153,16 @@ def test_exports_hold_what_was_said(server: Served) -> None:
     votes = [*csv.DictReader(io.StringIO(server.ask(f"{path}/csv?table=votes").body.decode()))]
     assert {"demo:optimist", "demo:sceptic"} == {row["voter"] for row in votes}
     assert 400 == server.ask(f"{path}/pdf").status
+
+
+def test_archive_is_listed_as_a_status(server: Served) -> None:
+    """Clients that know the archive as a status find what is in it; it stays in the list of everything."""
+    shown = hold(server, topic="Shall this be kept?")
+    assert shown["id"] not in {row["id"] for row in server.ask("/api/debates?status=archived&limit=100").json["items"]}
+    server.ask(f"/api/debates/{shown['id']}/archive", b"")
+    for path in (
+        "/api/debates?status=archived&limit=100",
+        "/api/v1/history/debates?status=archived&limit=100",
+        "/api/debates?limit=100",
+    ):
+        assert shown["id"] in {row["id"] for row in server.ask(path).json["items"]}

@@ -109,6 +109,19 @@ def test_the_headline_ranking_is_fitted_over_what_is_stored(folder: Path) -> Non
     assert (0, "") == aragora(folder, "leaderboard", "--judged-by", "people", "--json")[:2]
 
 
+def test_memory_is_listed_searched_shown_and_forgotten(folder: Path) -> None:
+    """What the debate settled is there, with where it is from; what is forgotten is gone."""
+    rows = [json.loads(line) for line in aragora(folder, "memory", "list", "--json")[1].splitlines()]
+    assert {the_id(folder)} == {row["debate_id"] for row in rows}
+    kept = rows[0]["id"]
+    assert kept in aragora(folder, "memory", "search", "which", "true")[1]
+    assert f"of debate {the_id(folder)}" in aragora(folder, "memory", "show", kept)[1]
+    assert (0, "") == aragora(folder, "memory", "forget", kept)[:2]
+    assert 0 != aragora(folder, "memory", "forget", kept)[0]
+    code, said, _ = aragora(folder, "memory", "consolidate")
+    assert (0, True) == (code, "0 due" in said)
+
+
 def test_bench_writes_tables_for_people_and_machines(folder: Path) -> None:
     """The exit code says whether every known figure was met."""
     code, said, _ = aragora(folder, "bench", "--only", "E10,E11", "--html", "bench.html")

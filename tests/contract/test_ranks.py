@@ -129,3 +129,21 @@ def test_an_older_fit_never_replaces_a_newer_one(opened: Open) -> None:
             assert [] == await ranks.behind()
 
     run(main())
+
+
+def test_history_of_choices_is_in_the_first_event_of_the_next_debate(opened: Open) -> None:
+    """A brief says how alike its agents chose before, each pair once; whoever never met, and people, are not in it."""
+
+    async def main() -> None:
+        async with opened() as store:
+            (first, *_) = await held(store, 6)
+            assert () == (await store.debate(first)).brief.alike
+            await ranking(store).settle()
+            engine = an_engine(store)
+            debate_id = await engine.create(a_brief(agents=[*AGENTS, "demo", "human:ann"]), start=False)
+            known = (await store.debate(debate_id)).brief.alike
+            assert known
+            assert {(one.one, one.other) for one in known} <= {(a, b) for a in AGENTS for b in AGENTS if a < b}
+            assert all(-1 <= one.phi <= 1 and 0 < one.votes <= 6 for one in known)
+
+    run(main())

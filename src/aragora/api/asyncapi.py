@@ -21,6 +21,7 @@ WATCHED: dict[str, tuple[tuple[type, ...], str]] = {
     "round_complete": ((Tally,), "The ballots of a round are counted."),
     "audience_suggestion": ((events.PersonSuggested,), "A person has suggested something."),
     "suggestions_heard": ((events.SuggestionsHeard,), "A round begins with what people had suggested."),
+    "memories_recalled": ((events.Recalled,), "The debate goes on with quotations from earlier ones."),
     "turn_asked": ((events.TurnAsked,), "A seat that a person holds is asked to speak."),
     "debate_paused": ((events.Switched,), "Somebody let the debate rest."),
     "debate_resumed": ((events.Switched,), "Somebody let the debate go on."),

@@ -11,188 +11,45 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import ListOf, listing, reply
+from aragora.api.answers import listing, reply
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.cookie import forget, remember, require_own_page
+from aragora.api.identities import (
+    Account,
+    Acknowledged,
+    ChangePassword,
+    CreateKey,
+    KeyCreated,
+    LoggedIn,
+    LogIn,
+    Me,
+    Profile,
+    Refresh,
+    Refreshed,
+    Register,
+    Removed,
+    Ticket,
+    account_of,
+    key_of,
+    pair_of,
+    session_of,
+)
 from aragora.auth import DEFAULT_SCOPES, SCOPES
 from aragora.auth.accounts import ACCESS_S, REFRESH_S, TICKET_S, TIME, Tokens, digest
 from aragora.auth.enrolment import PASSWORD_CHARS_MAX, email_fault, password_fault, tidy
 from aragora.errors import Forbidden
 from aragora.limits import Proxies
-from aragora.store.users import Key, Session, User
+from aragora.store.users import User
 
 NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
 NO_STORE = {"Cache-Control": "no-store"}
-
-
-class Register(msgspec.Struct, kw_only=True):
-    """An account to make."""
-
-    email: str
-    password: str
-    name: str = ""
-    cookie: bool = False  # keep the session in a cookie that scripts cannot read, instead of answering with tokens
-
-
-class LogIn(msgspec.Struct, kw_only=True):
-    """Who logs in."""
-
-    email: str
-    password: str
-    cookie: bool = False  # as above
-
-
-class Refresh(msgspec.Struct, kw_only=True):
-    """The token that new ones are asked for with."""
-
-    refresh_token: str
-
-
-class Profile(msgspec.Struct, kw_only=True):
-    """What changes in a profile; what is not given stays."""
-
-    name: str | None = None
-    avatar_url: str | None = None
-    preferences: dict[str, msgspec.Raw] | None = None
-
-
-class ChangePassword(msgspec.Struct, kw_only=True):
-    """A password for another."""
-
-    current_password: str
-    new_password: str
-
-
-class CreateKey(msgspec.Struct, kw_only=True):
-    """A key to make. Without an end it is good for a year."""
-
-    name: str = "key"
-    scopes: list[str] | None = None
-    expires_at: str | None = None
-
-
-class Account(msgspec.Struct):
-    """A user, as the public client knows one."""
-
-    id: str
-    email: str
-    name: str
-    role: str
-    org_id: str | None
-    is_active: bool
-    email_verified: bool
-    avatar_url: str
-    preferences: msgspec.Raw
-    has_api_key: bool
-    mfa_enabled: bool
-    token_version: int
-    created_at: str
-    updated_at: str | None
-    last_login_at: str | None
-
-
-class TokenPair(msgspec.Struct):
-    """Tokens, in clear for the only time."""
-
-    access_token: str
-    refresh_token: str
-    token_type: str
-    expires_in: int
-    expires_at: str
-
-
-class LoggedIn(msgspec.Struct):
-    """An account and its new session. There are no tokens to be seen where the session is kept in a cookie."""
-
-    user: Account
-    tokens: TokenPair | None
-    organization: None
-    organizations: list[str]
-
-
-class Refreshed(msgspec.Struct):
-    """New tokens, beside each other and as a pair."""
-
-    access_token: str
-    refresh_token: str
-    token_type: str
-    expires_in: int
-    expires_at: str
-    tokens: TokenPair
-
-
-class Me(msgspec.Struct):
-    """The account that asks."""
-
-    user: Account
-    organization: None
-    organizations: list[str]
-
-
-class Acknowledged(msgspec.Struct):
-    """It was done."""
-
-    success: bool
-    message: str
-
-
-class SessionRow(msgspec.Struct):
-    """A session in a list."""
-
-    id: str
-    session_id: str
-    user_agent: str
-    ip_address: str
-    created_at: str
-    last_used_at: str
-    expires_at: str
-    current: bool
-
-
-class KeyRow(msgspec.Struct):
-    """A key in a list; the key itself was seen once, when it was made."""
-
-    id: str
-    key_id: str
-    name: str
-    prefix: str
-    scopes: list[str]
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
-
-
-class KeyCreated(KeyRow):
-    """A key, in clear for the only time."""
-
-    api_key: str
-    message: str
-
-
-class Removed(msgspec.Struct):
-    """It is gone."""
-
-    success: bool
-    deleted: bool
-    id: str
-
-
-class Ticket(msgspec.Struct):
-    """What opens one WebSocket: `/ws?ticket=…`."""
-
-    ticket: str
-    expires_in: int
 
 
 class _Known(TypedDict):
     agent: str
     address: str
     access_s: int
-
-
-SessionList = msgspec.defstruct("SessionList", [("sessions", list[SessionRow]), ("items", list[SessionRow])], bases=(ListOf,))
-KeyList = msgspec.defstruct("KeyList", [("keys", list[KeyRow]), ("items", list[KeyRow])], bases=(ListOf,))
 
 
 async def register(parts: Parts, request: Request) -> Response:
@@ -223,7 +80,7 @@ async def refresh(parts: Parts, request: Request) -> Response:
     """New tokens for the old."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Refresh)
     _, tokens = await parts.accounts.refresh(body.refresh_token)
-    pair = _pair(tokens)
+    pair = pair_of(tokens)
     return reply(Refreshed(**msgspec.structs.asdict(pair), tokens=pair), 200, NO_STORE)
 
 
@@ -276,7 +133,7 @@ async def change_password(parts: Parts, request: Request) -> Response:
 async def sessions(parts: Parts, request: Request) -> Response:
     """Where this account is logged in, last used first."""
     caller = caller_of(request)
-    rows = [_session(each, caller.credential_id) for each in await parts.accounts.sessions(caller)]
+    rows = [session_of(each, caller.credential_id) for each in await parts.accounts.sessions(caller)]
     return Response(listing(rows, "sessions", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
 
 
@@ -290,7 +147,7 @@ async def end_session(parts: Parts, request: Request) -> Response:
 
 async def keys(parts: Parts, request: Request) -> Response:
     """The account's API keys, newest first, without the keys themselves."""
-    rows = [_key(each) for each in await parts.accounts.users.keys(caller_of(request).user_id)]
+    rows = [key_of(each) for each in await parts.accounts.users.keys(caller_of(request).user_id)]
     return Response(listing(rows, "keys", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
 
 
@@ -307,7 +164,7 @@ async def create_key(parts: Parts, request: Request) -> Response:
     check.done()
     key, token = await parts.accounts.create_key(caller_of(request), name, scopes, expires_at)
     message = "Keep this key now: it is not shown again."
-    return reply(KeyCreated(api_key=token, message=message, **msgspec.structs.asdict(_key(key))), 201, NO_STORE)
+    return reply(KeyCreated(api_key=token, message=message, **msgspec.structs.asdict(key_of(key))), 201, NO_STORE)
 
 
 async def delete_key(parts: Parts, request: Request) -> Response:
@@ -337,7 +194,7 @@ def _known(request: Request, *, cookie: bool) -> _Known:
 
 
 async def _logged_in(parts: Parts, request: Request, user: User, tokens: Tokens, *, status: int, cookie: bool) -> Response:
-    shown = None if cookie else _pair(tokens)
+    shown = None if cookie else pair_of(tokens)
     body = LoggedIn(user=await _account(parts, user), tokens=shown, organization=None, organizations=[])
     answer = reply(body, status, NO_STORE)
     if not cookie:
@@ -348,53 +205,7 @@ async def _logged_in(parts: Parts, request: Request, user: User, tokens: Tokens,
 
 
 async def _account(parts: Parts, user: User) -> Account:
-    return Account(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        role=user.role,
-        org_id=None,
-        is_active=user.active,
-        email_verified=False,
-        avatar_url=user.avatar_url,
-        preferences=msgspec.Raw(user.preferences.encode()),
-        has_api_key=await parts.accounts.users.has_keys(user.id),
-        mfa_enabled=False,
-        token_version=user.token_version,
-        created_at=user.created_at,
-        updated_at=user.updated_at,
-        last_login_at=user.last_login_at,
-    )
-
-
-def _pair(tokens: Tokens) -> TokenPair:
-    return TokenPair(tokens.access_token, tokens.refresh_token, "Bearer", tokens.expires_in, tokens.expires_at)
-
-
-def _session(session: Session, current: str) -> SessionRow:
-    return SessionRow(
-        id=session.id,
-        session_id=session.id,
-        user_agent=session.user_agent,
-        ip_address=session.address,
-        created_at=session.created_at,
-        last_used_at=session.used_at,
-        expires_at=session.expires_at,
-        current=session.id == current,
-    )
-
-
-def _key(key: Key) -> KeyRow:
-    return KeyRow(
-        id=key.id,
-        key_id=key.id,
-        name=key.name,
-        prefix=key.prefix,
-        scopes=list(key.scopes),
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        last_used_at=key.used_at,
-    )
+    return account_of(user, has_keys=await parts.accounts.users.has_keys(user.id))
 
 
 def _email(given: str, check: Check) -> str:

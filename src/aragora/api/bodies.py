@@ -42,6 +42,7 @@ class CreateDebate(msgspec.Struct, kw_only=True):
     """A debate to hold. `task` and `question` are other names of `topic`, `consensus` of `rule`.
 
     `options` make the question a closed one. `judge` is an agent that breaks ties. `stops` are the rules that may end it early.
+    Without `recall` no earlier debate is quoted in this one, and it is not remembered.
     """
 
     topic: str | None = None
@@ -64,6 +65,7 @@ class CreateDebate(msgspec.Struct, kw_only=True):
     judge: str | None = None
     stops: list[str] | None = None
     seconds_max: float | None = None
+    recall: bool = True
     start: bool = True
 
 
@@ -197,6 +199,7 @@ def brief_of(body: CreateDebate, parts: Parts) -> Brief:
         options=terms.options,
         stops=terms.stops,
         judge=terms.judge,
+        recall=body.recall and settings.memory == "on",
     )
 
 

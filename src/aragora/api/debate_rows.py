@@ -6,10 +6,11 @@ from aragora.api import Endpoint, Param, copies, debates, decisions, exports, pe
 from aragora.api.answers import Created, Debate, DebateList, Done
 from aragora.api.bodies import Cancel, CreateDebate
 from aragora.api.rows import LIMIT, OFFSET, PAGE, get, post
-from aragora.api.words import STATUSES
+from aragora.api.words import ARCHIVED, STATUSES
 from aragora.auth import READ, Access
 
 STATUS = Param(name="status", about="Only debates of this status.", choices=tuple(STATUSES))
+LISTED = replace(STATUS, choices=(*STATUSES, ARCHIVED))
 WORDS = Param(name="query", about="Words, or the beginnings of words, that must all be there.")
 LONG = (replace(LIMIT, high=1000), replace(OFFSET, high=10**9))
 ESTIMATE = (
@@ -31,7 +32,7 @@ ROWS: tuple[Endpoint, ...] = (
     get("/debates/slug/{slug}", shelf.by_slug, "Read a debate by its slug.", Debate),
     get("/debates/active", shelf.active, "Debates that are being run.", DebateList, *PAGE),
     get("/debates/archived", shelf.archived, "Debates in the archive.", DebateList, *PAGE),
-    get("/history/debates", debates.index, "List debates, newest first.", DebateList, *PAGE, STATUS),
+    get("/history/debates", debates.index, "List debates, newest first.", DebateList, *PAGE, LISTED),
     get("/debates/statistics", shelf.statistics, "How many debates there are, by status.", shelf.Statistics),
     get("/debates/stats", shelf.statistics, "How many debates there are, by status.", shelf.Statistics),
     get("/debates/queue/status", shelf.queue, "How many debates run and wait.", shelf.Queue),

@@ -26,7 +26,8 @@ from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_bod
 from aragora.api.bodies import vote_of as read_vote
 from aragora.api.callers import caller_of, voter_of
 from aragora.api.query import Query
-from aragora.api.words import STATUSES
+from aragora.api.shelf import archived
+from aragora.api.words import ARCHIVED, STATUSES
 from aragora.debate.model import Status
 from aragora.metrics import Laps
 from aragora.providers.estimate import estimate as estimated
@@ -76,9 +77,11 @@ async def index(parts: Parts, request: Request) -> Response:
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     status = query.text("status")
     statuses = STATUSES.get(status, ())
-    if status and not statuses:
-        query.wrong("status", f"must be one of {', '.join(STATUSES)}")
+    if status and not statuses and status != ARCHIVED:
+        query.wrong("status", f"must be one of {', '.join((*STATUSES, ARCHIVED))}")
     query.done()
+    if status == ARCHIVED:
+        return await archived(parts, request)
     before = cursor_of(query.text("cursor"))
     reader = caller_of(request).reader
     found = await parts.store.debates(limit=limit + 1, offset=offset, before=before, statuses=statuses, reader=reader)

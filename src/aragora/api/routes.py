@@ -44,7 +44,7 @@ from aragora.api.answers import (
     VoteList,
 )
 from aragora.api.bodies import Cancel, CastVote, CreateDebate
-from aragora.api.debate_rows import STATUS
+from aragora.api.debate_rows import LISTED
 from aragora.api.door import Door, Entrance
 from aragora.api.identity_rows import ROWS as IDENTITY
 from aragora.api.middleware import Edge
@@ -102,7 +102,7 @@ API: tuple[Endpoint, ...] = (
         lasts=True,
         summary="List debates, newest first.",
         answer=DebateList,
-        params=(LIMIT, OFFSET, CURSOR, STATUS),
+        params=(LIMIT, OFFSET, CURSOR, LISTED),
         errors=(400,),
     ),
     Endpoint(

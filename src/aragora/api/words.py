@@ -10,3 +10,5 @@ STATUSES: dict[str, tuple[Status, ...]] = {
     "in_progress": (Status.ACTIVE,),
     "concluded": (Status.COMPLETED,),
 }
+# Where a debate is kept, and no status of it; lists take it for one, as the public client does.
+ARCHIVED = "archived"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aragora import __version__
+from aragora.cli.memories import memory
 from aragora.cli.running import (
     EXIT_CONFIG,
     EXIT_FAILED,
@@ -52,6 +53,7 @@ def main() -> None:
 
 
 main.add_command(users)
+main.add_command(memory)
 
 
 @main.command()

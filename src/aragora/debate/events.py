@@ -1,8 +1,8 @@
 """What is kept in a debate's log: the kinds of event, their wire names and their identity keys. Imports `model` only."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, is_dataclass
 
-from aragora.debate.model import Brief, Message, Outcome, Phase, Suggestion, Tally
+from aragora.debate.model import Brief, Message, Outcome, Phase, Quotation, Suggestion, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,24 @@ class SuggestionsHeard:
     def key(self) -> str:
         """Its identity in the log."""
         return f"round/{self.round}/suggestions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What seats read of earlier debates from this round on. Recorded before its first turn, so that a replay reads the same."""
+
+    round: int
+    quotations: tuple[Quotation, ...]
+
+    @property
+    def type(self) -> str:
+        """Its name on the wire."""
+        return "memories_recalled"
+
+    @property
+    def key(self) -> str:
+        """Its identity in the log."""
+        return "recalled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +185,14 @@ Event = (
     | PersonVoted
     | PersonSuggested
     | SuggestionsHeard
+    | Recalled
     | TurnAsked
     | Switched
     | RoundCompleted
     | DebateEnded
 )
 
+SCALARS = (str, int, float)
 # The role that the public client expects beside each phase.
 ROLES = {
     Phase.PROPOSE: "proposer",
@@ -202,36 +222,45 @@ def data_of(event: Event) -> dict[str, object]:
     """The `data` of an event as it is stored and sent: our fields, and beside them the names that the public client reads."""
     if isinstance(event, Message):
         return _message_data(event)
-    fields, names = _fields(event), dict[str, object]()
+    fields, names = dict[str, object](), dict[str, object]()
     match event:
         case DebateStarted(brief=brief):
-            fields = asdict(brief)
+            fields = _fields(brief)
             names = {"task": brief.topic, "agents": [seat.name for seat in brief.seats], "total_rounds": brief.rounds}
         case PersonVoted():
             names = {"kind": "person", "user_id": event.voter, "vote": event.choice, "reasoning": event.reason}
         case PersonSuggested():
             names = {"user_id": event.person, "round_number": event.round}
-        case SuggestionsHeard() | TurnAsked():
+        case SuggestionsHeard() | Recalled() | TurnAsked():
             names = {"round_number": event.round}
         case RoundCompleted():
-            fields = {"round": event.round, "blind": event.round == 0, **asdict(event.tally)}
+            fields = {"round": event.round, "blind": event.round == 0, **_fields(event.tally)}
             names = {"round_number": event.round}
         case DebateEnded(outcome=outcome):
-            fields = asdict(outcome)
+            fields = _fields(outcome)
             names = {"result": outcome.answer, "final_answer": outcome.answer, "total_rounds": outcome.rounds}
             names |= {"consensus_reached": outcome.reached, "status": str(outcome.status), "duration_seconds": event.seconds}
-    return {**fields, **names}
+    return {**(fields or _fields(event)), **names}
 
 
-def _fields(event: Event) -> dict[str, object]:
-    """As `asdict`; of a vote, which holds nothing but texts and a number, without its copies of copies."""
-    if isinstance(event, PersonVoted):
-        return {"voter": event.voter, "choice": event.choice, "confidence": event.confidence, "reason": event.reason}
-    return asdict(event)
+def _fields(value: object) -> dict[str, object]:
+    """As `asdict`, without its copies of what cannot change, which are most of what it takes."""
+    assert is_dataclass(value)
+    return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, SCALARS):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return _fields(value) if is_dataclass(value) else value
 
 
 def _message_data(message: Message) -> dict[str, object]:
-    data = asdict(message)
+    data = _fields(message)
     names = {"round_number": message.round, "agent": message.seat, "role": ROLES[message.phase]}
     if message.ballot is not None:
         ballot = message.ballot

@@ -102,6 +102,7 @@ class Brief:
     history_rounds_max: int = 5  # rounds of history a seat is shown
     context_tokens_max: int = 8000  # estimated tokens of history a seat is shown
     cost_usd_max: float | None = None  # what the debate may cost: a call that might pass it is not made
+    recall: bool = True  # whether seats read what earlier debates settled, after the blind round, and this one is remembered
 
     @property
     def quorum_needed(self) -> int:
@@ -201,6 +202,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quotation:
+    """What an earlier debate settled, or somebody noted, in its own words."""
+
+    content: str
+    date: str  # the day on which it was kept, as in 2026-01-31
+    source: str  # the debate, or the note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """A request to one seat to speak, and what it may see of the debate so far."""
 
@@ -212,6 +222,7 @@ class Turn:
     part: str = ""  # the part a seat plays in this phase, such as pro or con; empty: the usual one
     positions: tuple[str, ...] = ()  # the options of which the reply must declare one; empty: none
     suggestions: tuple[Suggestion, ...] = ()  # what people who watch had suggested when the round began
+    quotations: tuple[Quotation, ...] = ()  # what is remembered of earlier debates
 
     @property
     def key(self) -> str:

@@ -105,6 +105,11 @@ def prepare(brief: Brief, turn: Turn) -> Prompt:
     if turn.suggestions:
         said = "\n".join(f"- {each.content}" for each in turn.suggestions)
         parts.append(_fence("Suggestions of people who watch", said, marker))
+    if turn.quotations:
+        quoted = "\n".join(f'- {each.date}, {each.source}: "{each.content}"' for each in turn.quotations)
+        parts.append(
+            _fence("Quotations from earlier debates; they may be wrong, out of date or beside the point", quoted, marker)
+        )
     parts += [
         _fence(f"Text {number}. {_title(message, turn, names)}", mask(message.content, names), marker)
         for number, message in enumerate(fit(turn.sees, brief.context_tokens_max), start=1)

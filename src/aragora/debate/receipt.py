@@ -15,7 +15,7 @@ LEAF, NODE = b"\x00", b"\x01"
 # Hexadecimal digits of the mark of a single field: enough to name what was altered; what protects it is the whole hash.
 MARK_DIGITS = 16
 # What of the brief decides how ballots are counted; fixed in the first event, before any model was asked.
-TERMS = ("protocol", "rule", "threshold", "quorum", "rounds", "self_vote", "veto", "stops", "options", "topology")
+TERMS = ("protocol", "rule", "threshold", "quorum", "rounds", "self_vote", "veto", "stops", "options", "topology", "recall")
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 

@@ -35,6 +35,7 @@ def facts(receipt: Fields) -> Iterator[tuple[str, str]]:
         for missing in absent
     ]
     yield "Missing", "; ".join(gone) or "nobody"
+    yield "Quoted from earlier debates", "; ".join(_quoted(receipt)) or "nothing"
     costs = _object(receipt.get("costs"))
     yield "Cost", _cost(costs)
     yield "Events", str(receipt.get("events"))
@@ -69,6 +70,13 @@ def said(receipt: Fields) -> Iterator[tuple[str, str]]:
         if "phase" in data:
             text = data.get("content") or _object(data.get("abstention")).get("detail") or ""
             yield f"{shown.get('seq')}. {data.get('seat')}, {data.get('phase')}, round {data.get('round')}", str(text)
+
+
+def _quoted(receipt: Fields) -> Iterator[str]:
+    for event in _list(receipt.get("transcript")):
+        for one in _list(_object(_object(event).get("data")).get("quotations")):
+            quotation = _object(one)
+            yield f"{quotation.get('date')}, {quotation.get('source')}: {quotation.get('content')}"
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from aragora.debate.lessons import Lesson, alike
-from aragora.debate.model import Alike, Brief, Outcome
+from aragora.debate.model import Alike, Brief, Outcome, held_by_person
 from aragora.debate.ranking import START
 from aragora.debate.strength import Record, Results, Strength
 from aragora.store import Database, Row, Statement, Value
@@ -216,7 +216,8 @@ class Ranks:
         return [msgspec.convert(dict(zip(names, row, strict=True)), Point) for row in rows]
 
     async def alike(self, agents: Sequence[str]) -> tuple[Alike, ...]:
-        """How alike these agents chose in earlier blind votes, for every two of them that met."""
+        """How alike these agents chose in earlier blind votes, for every two of them that met. People are not measured."""
+        agents = [agent for agent in agents if not held_by_person(agent)]
         names: dict[str, Value] = {}
         among = _listed(agents, names)
         query = (

@@ -6,6 +6,7 @@ Imports the port only.
 """
 
 import re
+from collections.abc import Sequence
 
 from aragora.store import Dialect
 
@@ -23,8 +24,8 @@ SELECT id FROM texts WHERE to_tsvector('simple', body) @@ to_tsquery('simple', :
 ORDER BY n DESC LIMIT :within
 """,
 }
-# How a word is written so that it is none of their operators, and how words are joined.
-FORMS: dict[Dialect, tuple[str, str]] = {"sqlite": ('"{}"*', " "), "postgresql": ("{}:*", " & ")}
+# How a word is written so that it is none of their operators, and how words are joined: all of them, or any.
+FORMS: dict[Dialect, tuple[str, str, str]] = {"sqlite": ('"{}"*', " ", " OR "), "postgresql": ("{}:*", " & ", " | ")}
 
 ADD_TEXT = "INSERT INTO texts (kind, id, body) VALUES (:kind, :text_id, :body)"
 CHANGE_TEXT = "UPDATE texts SET body = :body WHERE kind = :kind AND id = :text_id"
@@ -33,6 +34,12 @@ DELETE_TEXT = "DELETE FROM texts WHERE kind = :kind AND id = :text_id"
 
 def words_of(dialect: Dialect, query: str) -> str:
     """The query in the words of a database: letters and digits only, so nothing in it is an operator; empty if it has none."""
-    form, between = FORMS[dialect]
+    form, between, _ = FORMS[dialect]
     found = re.findall(r"[^\W_]+", query)[:WORDS_MAX]
     return between.join(form.format(word) for word in found)
+
+
+def any_of(dialect: Dialect, words: Sequence[str]) -> str:
+    """A query for texts that have any of these words, which are letters and digits only."""
+    form, _, between = FORMS[dialect]
+    return between.join(form.format(word) for word in words[:WORDS_MAX])

@@ -29,7 +29,8 @@ UPDATE debates SET batch_id = NULL
 WHERE id = :id AND ended_at IS NOT NULL AND COALESCE(lesson, '') = :lesson RETURNING last_seq AS seq
 """
 DELETE = "DELETE FROM debates WHERE id = :id"
-PARTS = ("events", "messages", "votes", "choices", "matches", "deliveries", "shares")
+DELETE_MEMORY_TEXTS = "DELETE FROM texts WHERE kind = 'memory' AND id IN (SELECT id FROM memories WHERE debate_id = :id)"
+PARTS = ("memories", "events", "messages", "votes", "choices", "matches", "deliveries", "shares")
 # While the row is still there: the public ones have a count of their own.
 UNCOUNT = """
 UPDATE counters SET n = n - 1
@@ -81,7 +82,8 @@ class Shelf:
     async def delete(self, debate_id: str) -> bool:
         """Take an ended debate off the disk with all that belongs to it; false when there is none, or it has not ended.
 
-        What it taught about its agents is taken back; what it did to the ratings that follow the order of results stays.
+        What is remembered of it goes too, and what it taught about its agents is taken back; what it did to the ratings that
+        follow the order of results stays.
         """
         kept = await self._db.read("SELECT lesson FROM debates WHERE id = :id", {"id": debate_id})
         lesson = str(kept[0][0] or "") if kept else ""
@@ -93,6 +95,7 @@ class Shelf:
             await self._db.write(
                 [
                     guard,
+                    Statement(DELETE_MEMORY_TEXTS, {"id": debate_id}),
                     *parts,
                     *(taken_back(lesson) if lesson else ()),
                     text,
