@@ -62,10 +62,10 @@ class Watched:
         self.page.goto(self.address + path)
         return self.page
 
-    def shot(self, name: str) -> None:
-        """Keep what is seen."""
+    def shot(self, name: str, *, whole: bool = True) -> None:
+        """Keep what is seen: the whole page, for which the browser makes its window longer, or what is in the window."""
         SCREENS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(SCREENS / f"{name}.png"), full_page=True)
+        self.page.screenshot(path=str(SCREENS / f"{name}.png"), full_page=whole)
 
     def flaws(self) -> list[str]:
         """What axe finds wrong with the page as it is."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -14,9 +15,9 @@ from builders import WAIT_S, in_loop
 ADD = Statement("INSERT INTO t (n) VALUES (:n) RETURNING n AS seq", {"n": 1})
 
 
-async def opened(file: Path, wait_s: float = WAIT_S) -> Sqlite:
+async def opened(file: Path) -> Sqlite:
     """A database with one table."""
-    database = Sqlite(file, wait_s=wait_s)
+    database = Sqlite(file, wait_s=WAIT_S)
     await database.write([Statement("CREATE TABLE t (n INTEGER)", {})])
     return database
 
@@ -40,14 +41,14 @@ async def test_writes_wait_for_another_process_and_nobody_else_does(tmp_path: Pa
 @in_loop
 async def test_nobody_waits_for_ever(tmp_path: Path) -> None:
     """A write that is not on disk in time says so, and those behind it are not lost."""
-    database, other = await opened(tmp_path / "a.db", wait_s=0.2), apsw.Connection(str(tmp_path / "a.db"))
+    database, other = await opened(tmp_path / "a.db"), apsw.Connection(str(tmp_path / "a.db"))
+    hasty = Sqlite(tmp_path / "a.db", wait_s=0.1)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="too long"):
-        await database.write([ADD])
+        await hasty.write([ADD])
     other.execute("COMMIT")
-    async with asyncio.timeout(WAIT_S):
-        while (await database.read("SELECT COUNT(*) FROM t", {}))[0][0] != 1:
-            await asyncio.sleep(0.001)
+    await hasty.close()
+    assert [(1,)] == await database.read("SELECT COUNT(*) FROM t", {})
     assert [(1,)] == await database.write([ADD])
     await database.close()
 
@@ -80,4 +81,29 @@ async def test_state_changes_with_every_write(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     seen.append(database.state)
     assert len(seen) == len({*seen})
+    await database.close()
+
+
+@pytest.mark.parametrize("long", [False, True])
+@in_loop
+async def test_nothing_is_acknowledged_after_the_disk_has_failed(tmp_path: Path, long: bool) -> None:
+    """Not even what would work when it is tried again, in the loop or in the thread; and whoever watches over it is told."""
+    told: list[bool] = []
+    database = Sqlite(tmp_path / "a.db", wait_s=WAIT_S, on_broken=lambda: told.append(True))
+    await database.write([Statement("CREATE TABLE t (n INTEGER)", {})])
+    calls: list[object] = []
+
+    def fails_once(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            raise apsw.IOError
+        return given[0]
+
+    database._writer.create_scalar_function("fails_once", fails_once, 1)
+    with pytest.raises(StoreError):
+        await database.write([Statement("INSERT INTO t (n) VALUES (fails_once(:n)) RETURNING n AS seq", {"n": 1}, long=long)])
+    assert told
+    with pytest.raises(StoreError):
+        await database.write([ADD])
+    assert [(0,)] == await database.read("SELECT COUNT(*) FROM t", {})
     await database.close()

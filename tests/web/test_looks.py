@@ -79,7 +79,7 @@ def test_served_page_is_accessible(browser: "Browser", server: Served, finished:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server on which a debate stays live for long enough to be looked at."""
     folder = tmp_path_factory.mktemp("slow")
-    with served(folder, demo_delay_s=1.5) as started:
+    with served(folder, demo_delay_s=1.0) as started:
         yield started
 
 
@@ -93,7 +93,7 @@ def test_live_debate_is_accessible(browser: "Browser", slow: Served, scheme: str
         page = watched.go(f"/d/{debate_id}")
         page.locator(".critiques blockquote").first.wait_for()
         page.locator(".writing").first.wait_for()
-        page.wait_for_timeout(500)  # so that there is something in the picture
+        page.wait_for_timeout(300)  # so that there is something in the picture
         watched.shot(f"live-{scheme}-{size}")
         assert [] == watched.flaws()
         assert [] == watched.wrongs

@@ -175,6 +175,8 @@ class Sqlite:
 
     def _commit(self, batch: Sequence[_Unit]) -> Sequence[Result]:
         """Commit a batch as one transaction; when it fails as a whole, each write on its own, so that one cannot fail others."""
+        if self._broken:
+            return [StoreError("The disk failed.")] * len(batch)
         try:
             rows = self._begun([unit.work for unit in batch])
         except apsw.Error as error:
