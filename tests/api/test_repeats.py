@@ -14,12 +14,19 @@ from typing import Any, cast
 
 import pytest
 from aragora_sdk import AragoraClient
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from aragora.api.server import left
-from builders import WAIT_S, Served, in_loop, served
-from people import QUICK, Person, a_person
+from aragora.api import Parts
+from aragora.api.answers import reply
+from aragora.api.repeats import Once
+from aragora.api.server import GONE, left
+from aragora.auth import Caller, Mode
+from builders import WAIT_S, Served, a_brief, in_loop, parts_at, served
+from people import QUICK, a_person
 
 CLIENT_WAITS_S = 1.0
+BODY = json.dumps(QUICK).encode()
 
 
 @pytest.fixture(scope="module")
@@ -179,31 +186,67 @@ def test_identical_bodies_are_different_debates(server: Served) -> None:
     assert before + 45 == total(server)
 
 
-def test_answer_that_found_nobody_is_given_to_the_retry(tmp_path: Path) -> None:
+class Attempt:
+    """A request to hold a debate, handled as the door does it; its client is there for the first `looks` looks only."""
+
+    def __init__(self, parts: Parts, body: bytes = BODY, *, looks: int = 1000, who: str = "ann") -> None:
+        self.parts, self.body, self.looks = parts, body, looks
+        self.caller = Caller(mode=Mode.OFF, address="here", user_id=who)
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/api/debates",
+            "headers": [],
+            "extensions": {GONE: {"gone": self.gone}},
+        }
+        self.request = Request(scope)
+
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        self.looks -= 1
+        return self.looks < 0
+
+    async def answer(self, _: Request) -> Response:
+        """Hold the debate."""
+        return reply({"id": await self.parts.engine.create(a_brief())}, 201)
+
+    async def sent(self, once: Once) -> Response:
+        """Ask."""
+        return await once.healed(self.request, self.body, self.caller, "/api/debates", self.answer)
+
+
+@in_loop
+async def test_answer_that_found_nobody_is_given_to_the_retry(tmp_path: Path) -> None:
     """A client that gives up and asks again gets the debate of its first request; asking once more starts another."""
-    with served(tmp_path, demo_delay_s=60) as server:
-        body = json.dumps(QUICK).encode()
-        give_up(server, body)
-        again = server.ask("/api/debates", body)
-        assert (201, "true", 1) == (again.status, again.headers.get("idempotency-replayed"), total(server))
-        more = server.ask("/api/debates", body)
-        assert (201, None, 2) == (more.status, more.headers.get("idempotency-replayed"), total(server))
+    async with parts_at(tmp_path, run=False) as parts:
+        once = Once(parts.repeats, now=parts.now)
+        lost = await Attempt(parts, looks=1).sent(once)
+        again = [await Attempt(parts, looks=looks).sent(once) for looks in (1, 9)]  # the first of them leaves as well
+        assert [lost.body] * 2 == [answer.body for answer in again]
+        assert ["true"] * 2 == [answer.headers["idempotency-replayed"] for answer in again]
+        more = await Attempt(parts).sent(once)
+        assert ("idempotency-replayed" in more.headers, 2) == (False, await parts.store.total())
 
 
-def test_answer_that_found_nobody_is_not_for_others(tmp_path: Path) -> None:
-    """Another body, another key, or another person gets a debate of its own."""
-    with served(tmp_path, demo_delay_s=60, auth="required") as server:
-        ann, ben = a_person(server, "ann"), a_person(server, "ben")
-        body = json.dumps(QUICK).encode()
-        give_up(server, body, token=ann.token)
-        others = [
-            ben.ask("/api/debates", body),
-            ann.ask("/api/debates", body + b" "),
-            ann.ask("/api/debates", body, Idempotency_Key="x"),
-        ]
-        assert [None] * 3 == [answer.headers.get("idempotency-replayed") for answer in others]
-        mine = ann.ask("/api/debates", body)
-        assert ("true", 3) == (mine.headers.get("idempotency-replayed"), ann.ask("/api/debates").json["total"])
+@in_loop
+async def test_answer_that_found_nobody_is_not_for_others(tmp_path: Path) -> None:
+    """Another body or another person gets a debate of its own."""
+    async with parts_at(tmp_path, run=False) as parts:
+        once = Once(parts.repeats, now=parts.now)
+        lost = await Attempt(parts, looks=1).sent(once)
+        others = [await each.sent(once) for each in (Attempt(parts, who="ben"), Attempt(parts, BODY + b" "))]
+        assert [False] * 2 == ["idempotency-replayed" in answer.headers for answer in others]
+        assert lost.body == (await Attempt(parts).sent(once)).body
+        assert 3 == await parts.store.total()
+
+
+@in_loop
+async def test_whoever_left_before_it_began_is_not_served(tmp_path: Path) -> None:
+    """A request whose client is gone when its turn comes starts nothing, so that no process need know of its retry."""
+    async with parts_at(tmp_path, run=False) as parts:
+        with pytest.raises(ClientDisconnect):
+            await Attempt(parts, looks=0).sent(Once(parts.repeats, now=parts.now))
+        assert 0 == await parts.store.total()
 
 
 def test_retry_storm_of_the_public_client(tmp_path: Path) -> None:
@@ -212,7 +255,7 @@ def test_retry_storm_of_the_public_client(tmp_path: Path) -> None:
         bodies = [json.dumps({**QUICK, "topic": f"Question {number}"}).encode() for number in range(20)]
         os.kill(server.process.pid, signal.SIGSTOP)
         for body in bodies:
-            give_up(server, body, stopped=True)
+            give_up(server, body)
         retries = [sending(server, body) for body in bodies]
         os.kill(server.process.pid, signal.SIGCONT)
         answers = [received(opened) for opened in retries]
@@ -228,7 +271,7 @@ def test_giving_up_twice_loses_nothing(tmp_path: Path) -> None:
         os.kill(server.process.pid, signal.SIGSTOP)
         for _ in range(3):
             for body in bodies:
-                give_up(server, body, stopped=True)
+                give_up(server, body)
         retries = [sending(server, body) for body in bodies]
         os.kill(server.process.pid, signal.SIGCONT)
         answers = [received(opened) for opened in retries]
@@ -256,11 +299,10 @@ def test_public_client_gives_up_and_asks_again(tmp_path: Path) -> None:
         assert 5 == total(server)
 
 
-def sending(server: Served, body: bytes, token: str = "") -> socket.socket:
+def sending(server: Served, body: bytes) -> socket.socket:
     """A request that is sent and not yet answered."""
     opened = socket.create_connection(("127.0.0.1", server.api_port), timeout=WAIT_S)
-    known = f"Authorization: Bearer {token}\r\n" if token else ""
-    head = f"POST /api/debates HTTP/1.1\r\nHost: localhost\r\n{known}Content-Length: {len(body)}\r\n\r\n"
+    head = f"POST /api/debates HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     opened.sendall(head.encode() + body)
     return opened
 
@@ -277,19 +319,9 @@ def received(opened: socket.socket) -> tuple[int, Any]:
     return int(head.split()[1]), json.loads(body)
 
 
-def give_up(server: Served, body: bytes, *, token: str = "", stopped: bool = False) -> None:
-    """Send a request and leave before it is answered; wait until the debate is there, unless the server stands still."""
-    if stopped:
-        sending(server, body, token).close()
-        return
-    os.kill(server.process.pid, signal.SIGSTOP)
-    sending(server, body, token).close()
-    os.kill(server.process.pid, signal.SIGCONT)
-    person = Person(server, token=token)
-    deadline = time.monotonic() + WAIT_S
-    while not person.ask("/api/debates").json["total"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def give_up(server: Served, body: bytes) -> None:
+    """Send a request to a server that stands still, and leave."""
+    sending(server, body).close()
 
 
 @in_loop

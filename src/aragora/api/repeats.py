@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import msgspec
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message
 
@@ -142,6 +142,8 @@ class Once:
         name = _named(caller, _hash(path, body))
         looks = request.scope.get("extensions", {}).get(GONE)
         going = _Going(gone=looks["gone"] if looks else _never)
+        if going.gone():
+            raise ClientDisconnect  # nothing was done yet, and whoever gave up may be asking another process already
         before = [*self._going.get(name, ())]
         self._going.setdefault(name, []).append(going)
         try:
