@@ -140,11 +140,18 @@ def route(path: str, body: dict[str, object]) -> tuple[str, str, bool]:
 
 
 def pieces_for(body: dict[str, object]) -> Sequence[str]:
-    """What is said: a ballot for the first label where a ballot is asked for, a plain sentence otherwise."""
+    """What is said: a ballot for the first label where a ballot is asked for, a plain sentence otherwise.
+
+    Where a position is asked for, models of Anthropic take the last one and all others the first.
+    """
     text = json.dumps(body)
     labels = re.search(r"Labels you may choose: ([A-Z]+)", text)
     if labels and r"\"choice\"" in text:
         return ('{"choice": "', labels[1], '", "confidence": 0.8, "reason": "It holds."}')
+    options = re.search(r"Position: <option>`; the options are ([^.]+)\.", text)
+    if options:
+        named = options[1].split(", ")
+        return (*PIECES, f"\nPosition: {named[-1 if str(body.get('model')).startswith('claude') else 0]}")
     return PIECES
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import models_server
 from aragora.bench import Row, Table, mean, share
 from aragora.bench.drive import a_brief, drive
 from aragora.bench.faults import hold
@@ -16,10 +18,12 @@ from aragora.bench.panels import majority_of
 from aragora.bench.report import as_json, html, svg, text
 from aragora.bench.suite import EXPERIMENTS, run
 from aragora.debate.model import Phase
+from aragora.debate.prompts import PARTS, TASKS
 from aragora.debate.protocols import PROTOCOLS
 from aragora.errors import Invalid
 from aragora.providers.agents import Agents
 from aragora.providers.sim import latent, nature
+from model_builders import some_agents
 
 
 @pytest.mark.parametrize("name", ["E10", "E11", "E12", "E13"])
@@ -154,6 +158,44 @@ def test_a_panel_is_compared_with_its_best_member_question_by_question() -> None
     assert found["panel, after debate"] > found["panel, blind vote"]
     assert found["sim:p=0.95 alone"] > found["sim:p=0.3;correct=1 alone"]
     assert found["debate helped: wrong before, right after"] > found["debate hurt: right before, wrong after"]
+
+
+def test_models_are_compared_over_the_wire_with_cost_and_test() -> None:
+    """Two models that know and one that does not, asked over HTTP: who was right, what it cost, whether that is chance."""
+
+    async def compared() -> Table:
+        async with models_server.running() as (_, url):
+            agents = some_agents(url)
+            try:
+                panel = ["openai:gpt-4o", "openai:gpt-4o-mini", "anthropic:claude-sonnet-4-5"]
+                return await compare(agents, questions(lines(6)), panel, "critique@1")
+            finally:
+                await agents.close()
+
+    rows = {row.name: row for row in asyncio.run(compared()).rows}
+    assert (1.0, 0.0) == (rows["openai:gpt-4o alone"].value, rows["anthropic:claude-sonnet-4-5 alone"].value)
+    assert 1.0 == rows["openai:gpt-4o asked 3 times, vote"].value
+    costs = [
+        float(rows[name].note.removeprefix("cost ")) for name in ("panel, after debate", "openai:gpt-4o asked 3 times, vote")
+    ]
+    assert costs[0] > costs[1] > 0
+    for name in ("McNemar, panel against best member", "McNemar, panel against self-consistency"):
+        assert 0 < rows[name].value <= 1
+        assert rows[name].note.startswith("p; ")
+
+
+@pytest.mark.parametrize("conform", [0.0, 0.5, 1.0])
+def test_no_degree_of_agreement_beats_the_blind_vote(conform: float) -> None:
+    """Whether seats that debate give way to others or hold out, the panel is not right more often than when it voted blind."""
+    runs = [drive(a_brief([f"sim:p=0.7;conform={conform}"] * 5, rounds=2, stops=(), seed=seed)) for seed in range(300)]
+    blind, final = (sum(one.right(place) for one in runs) for place in (0, -1))
+    assert final <= blind + 25  # three standard deviations of so many trials
+
+
+def test_nobody_is_told_how_much_to_agree() -> None:
+    """No task of any phase or part has a dial of agreement in it: it asks for reasons, and to change for reasons only."""
+    for said in (*TASKS.values(), *PARTS.values()):
+        assert not re.search(r"(slightly|strongly|mostly|always) (dis)?agree|intensity|\d+ ?%", said, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "{}", '{"topic": "Q", "options": ["a"], "answer": "b"}'])

@@ -86,7 +86,8 @@ class Fit:
     agents: tuple[str, ...]
     strengths: list[float]
     tie: float  # log of Davidson's tie parameter
-    covariance: list[list[float]]
+    covariance: list[list[float]]  # robust: from how results really scatter
+    posterior: list[list[float]]  # from how much the results tell: wide where they are few, however one-sided
     steps: int
 
 
@@ -104,7 +105,8 @@ class _Game:
 def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
     """Find the strengths under which the results are likeliest, by Newton's method; `start` are strengths of an earlier fit.
 
-    The covariance is the robust (sandwich) one, which also holds where the model is only nearly right.
+    The robust (sandwich) covariance also holds where the model is only nearly right, but calls two wins out of two a certainty;
+    what is said of an agent is by the wider of the two.
     """
     agents = tuple(sorted({agent for pair in results.pairs for agent in pair}))
     place = {agent: n for n, agent in enumerate(agents)}
@@ -123,7 +125,7 @@ def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
         tie += turn
         if longest < PRECISION and abs(turn) < PRECISION:
             break
-    return Fit(agents, strengths, tie, _sandwich(games, strengths, tie, factor), steps)
+    return Fit(agents, strengths, tie, _sandwich(games, strengths, tie, factor), _posterior(factor), steps)
 
 
 def _shares(game: _Game, strengths: Sequence[float], tie: float) -> tuple[float, float]:
@@ -177,6 +179,13 @@ def _sandwich(
     return [_solve(factor, list(column)) for column in zip(*half, strict=True)]
 
 
+def _posterior(factor: Sequence[Sequence[float]]) -> list[list[float]]:
+    """The inverse information, without the level that all strengths share: results say nothing about it, the ridge alone does."""
+    count = len(factor)
+    unit = [[float(row == column) for column in range(count)] for row in range(count)]
+    return [[value - 1 / (RIDGE * count) for value in _solve(factor, column)] for column in unit]
+
+
 def _cholesky(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     """The lower triangle whose square is a positive definite matrix."""
     factor: list[list[float]] = []
@@ -215,12 +224,13 @@ def leaderboard(results: Results, found: Fit, *, games_min: int = GAMES_MIN) -> 
 
 
 def _strength(found: Fit, place: int, games: int, rivals: Sequence[int], games_min: int) -> Strength:
-    values, scatter = found.strengths, found.covariance
-    rating, margin = START + POINTS * values[place], POINTS * Z_95 * sqrt(max(0.0, scatter[place][place]))
+    values, both = found.strengths, (found.covariance, found.posterior)
+    spread = max(0.0, *(one[place][place] for one in both))
+    rating, margin = START + POINTS * values[place], POINTS * Z_95 * sqrt(spread)
     better = worse = 0
     for rival in rivals:
         gap = values[rival] - values[place]
-        variance = scatter[rival][rival] + scatter[place][place] - 2 * scatter[rival][place]
+        variance = max(one[rival][rival] + one[place][place] - 2 * one[rival][place] for one in both)
         told_apart = gap * gap > Z_95 * Z_95 * variance
         better += told_apart and gap > 0
         worse += told_apart and gap < 0
