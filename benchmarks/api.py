@@ -19,7 +19,7 @@ from api_sockets import connects, messages
 from measure import Row, Section, Served, alone, folder, served, table, wrk
 
 CONNECTIONS = 100
-SHORT_S, LONG_S = 1, 5
+SHORT_S, LONG_S = 1, 3
 LONG_PASSES = 3  # floor and server take turns
 # Operations a second on four cores, p99 in ms: the specification's table.
 SEEDS = {

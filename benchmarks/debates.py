@@ -9,6 +9,7 @@ what is beyond is the engine's, the writing of demo texts included.
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import aiohttp
@@ -22,6 +23,7 @@ SEEDS = {1: (45, 280, 15, 0.0), 5: (52, 650, 45, 0.0), 10: (68, 1200, 72, 0.1), 
 # Milliseconds of the specification's round of three agents, by what we call the step.
 SEED_STEPS_MS = {"context": 500, "agent": 4500, "consensus": 200, "record": 300, "broadcast": 100}
 SEED_OVERHEAD_MS = 1500
+SEATS = ["demo", "demo:sceptic", "demo:analyst"]
 BODY = {
     "topic": "What does the engine add?",
     "agents": ["demo", "demo:sceptic", "demo:analyst"],
@@ -35,7 +37,7 @@ CALLERS = 50
 LEAST_S = 1e-9
 
 
-async def _hold(server: Served, count: int) -> list[str]:
+async def _hold(server: Served, count: int, agents: Sequence[str] = SEATS) -> list[str]:
     """Start so many debates and wait until all have ended; their ids."""
     url = f"http://127.0.0.1:{server.api_port}/api/debates"
     numbers, ids = iter(range(count)), []
@@ -43,7 +45,7 @@ async def _hold(server: Served, count: int) -> list[str]:
 
         async def call() -> None:
             for number in numbers:
-                async with http.post(url, json={**BODY, "seed": number}) as answer:
+                async with http.post(url, json={**BODY, "agents": agents, "seed": number}) as answer:
                     if answer.status == 201:  # noqa: PLR2004  # what is refused is counted as an error
                         ids.append((await answer.json())["id"])
 
@@ -85,7 +87,8 @@ def measure(count: int, delay_s: float) -> dict[str, float]:
     """So many debates on a fresh server."""
     bounds = {"max_running_debates": 10_000, "max_queued_debates": 10_000, "turn_timeout_s": 300, "round_timeout_s": 3000}
     with folder() as place, served(place, demo_delay_s=delay_s, **bounds) as server:
-        asyncio.run(_hold(server, 1))  # what is imported and opened once is not a debate's
+        # What is imported and opened once is not a debate's; these agents answer at once.
+        asyncio.run(_hold(server, 1, ["sim:p=0.7", "sim:p=0.6"]))
         before = _steps(server)
         with used(server) as spent:
             ids = asyncio.run(_hold(server, count))

@@ -17,8 +17,8 @@ from measure import Section, Served, Used, alone, folder, many_files, metric, se
 
 CROWDS, LONG_CROWDS = (200,), (1000, 5000)
 STORM, LONG_STORM = 200, 2000
-PACED, BURST = 30, 100
-PACE_S = 0.05
+PACED, BURST = 20, 100
+PACE_S, PACE_EACH_S = 0.05, 0.0002  # between events: at least, and for each watcher
 CASTERS = 20
 BEHIND = 50  # events that whoever comes back has missed
 PATIENCE_S = 120.0
@@ -50,7 +50,7 @@ async def crowd(server: Served, size: int, storm: int) -> dict[str, float]:
             watcher.late_s.clear()
         for number in range(PACED):
             await _vote(http, vote, [number])
-            await asyncio.sleep(PACE_S)
+            await asyncio.sleep(max(PACE_S, size * PACE_EACH_S))
         assert await watchers.all_at(watching, 1 + PACED, PATIENCE_S)
         late = [each for watcher in watching for each in watcher.late_s]
         used, voters = Used(server), [*range(PACED, PACED + BURST)]

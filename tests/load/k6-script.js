@@ -1,5 +1,5 @@
 // k6 run tests/load/k6-script.js            HOST=http://localhost:8080 names the server.
-// k6 was not available where this was written: this script was not run. The Locust file beside it was.
+// k6 was not available where this was written: the script was not run; tsc with @types/k6 2.3 finds no fault in it.
 import http from 'k6/http';
 import { check, sleep } from 'k6';
 

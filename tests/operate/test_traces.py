@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+import servers
 from aragora.config import load
 from aragora.errors import ConfigError
 from aragora.traces import STEPS
@@ -148,6 +149,19 @@ def test_a_debate_goes_on_in_its_trace_after_a_crash(tmp_path: Path, collector: 
     (debate,) = [span for span in spans if span.name == "debate"]
     assert spans.index(debate) >= known
     assert TRACE == debate.trace_id.hex()
+
+
+def test_a_debate_is_one_trace_in_a_fleet(tmp_path: Path, collector: Collector) -> None:
+    """One process is asked, another runs the debate."""
+    with servers.postgres() as database:
+        url = f"postgresql://postgres@127.0.0.1:{database.port}/{servers.DATABASE}"
+        flags = {"database_url": url, "db_pool_size": 4, "db_max_overflow": 0}
+        with served(tmp_path / "api", role="api", **flags) as server, served(tmp_path / "worker", role="worker", **flags):
+            ask(server)
+            spans = in_trace(collector.wait("debate", "POST /api/debates"))
+    by_name = {span.name: span for span in spans}
+    assert by_name["POST /api/debates"].span_id == by_name["debate"].parent_span_id
+    assert {"turns", "chat demo", "consensus check"} <= set(by_name)
 
 
 def test_an_unsampled_trace_stays_unsampled(tmp_path: Path, collector: Collector) -> None:

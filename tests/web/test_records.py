@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from aragora.debate.protocols import PROTOCOLS
 from aragora.debate.receipt import Entry
 from aragora.debate.receipt import receipt as receipt_of
 from browser import WIDE, a_page, ask, until_ended
@@ -140,4 +141,22 @@ def test_leaderboard_draws_what_is_known(browser: "Browser", tmp_path: Path) -> 
         assert [] == watched.flaws()
         page.get_by_role("button", name="People").click()
         page.locator(".empty").wait_for()
+        assert [] == watched.wrongs
+
+
+def test_debate_of_every_protocol_is_shown(browser: "Browser", tmp_path: Path) -> None:
+    """Whatever the phases and whatever is voted on, the page tells it without a fault, and claims no vote that was not held."""
+    with served(tmp_path) as server, a_page(browser, server) as watched:
+        for protocol in PROTOCOLS:
+            debate_id = ask(
+                server, agents=["demo:optimist", "demo:sceptic", "demo:pragmatist"], protocol=protocol, rounds=1, seed=4
+            )
+            until_ended(server, debate_id)
+            events = server.ask(f"/api/debates/{debate_id}/events?limit=1000").json["events"]
+            page = watched.go(f"/d/{debate_id}")
+            page.locator(".result").wait_for()
+            ballots = [event for event in events if event["type"] == "vote_cast"]
+            assert bool(ballots) == bool(page.locator("#minds").count()), protocol
+            for empty in page.locator(".result .card:not(:has(p, ul, .prose))").all_inner_texts():
+                assert empty == "Nobody changed their vote", protocol
         assert [] == watched.wrongs

@@ -17,6 +17,7 @@ export function Result({ state }) {
   const [name, meaning] = verdict(outcome);
   const names = state.seats.map((seat) => seat.name);
   const last = Math.max(0, ...numbers(state).filter((number) => state.rounds.get(number).ballots.size));
+  const voted = [...state.rounds.values()].some((round) => round.ballots.size);
   return html`<div class="result">
     <div class="said-so">
       <section class=${`card answer${outcome.answer ? "" : " none"}`} aria-labelledby="answer">
@@ -26,9 +27,9 @@ export function Result({ state }) {
         ${outcome.detail && html`<p>${outcome.detail}</p>`}
         <p class="verdict"><strong>${name}.</strong> ${meaning} ${words("stopped", outcome.stopped)}</p>
       </section>
-      ${!outcome.winner && outcome.tally?.tied.length > 1 && html`<${Tied} state=${state} names=${names} tied=${outcome.tally.tied} />`}
+      ${!outcome.winner && outcome.tally && html`<${Tied} state=${state} names=${names} tied=${outcome.tally.tied} />`}
       ${outcome.dissent.length > 0 && html`<${Dissent} state=${state} number=${last} names=${names} />`}
-      ${outcome.tally && html`<${Minds} state=${state} />`}
+      ${voted && html`<${Minds} state=${state} />`}
     </div>
     <div class="why">
       ${outcome.tally && html`<${Votes} state=${state} tally=${outcome.tally} number=${last} />`}
@@ -41,11 +42,10 @@ export function Result({ state }) {
 
 // Answers that lead together: nobody chose between them, so the reader can.
 function Tied({ state, names, tied }) {
+  const answers = tied.map((seat) => standing(state, seat)).filter(Boolean); // what leads need not be a seat's answer
+  if (answers.length < 2) return null;
   return html`<section class="card" aria-labelledby="tied"><h2 id="tied">These lead together</h2>
-    ${tied.map((seat) => {
-      const said = standing(state, seat);
-      return said && html`<div key=${seat} class="said"><p><${Chip} name=${seat} seats=${state.seats} /></p><${Prose} text=${said.content} seats=${names} /></div>`;
-    })}</section>`;
+    ${answers.map(({ seat, content }) => html`<div key=${seat} class="said"><p><${Chip} name=${seat} seats=${state.seats} /></p><${Prose} text=${content} seats=${names} /></div>`)}</section>`;
 }
 
 function Votes({ state, tally, number }) {
