@@ -170,6 +170,7 @@ def served(folder: Path, **settings: object) -> Iterator[Served]:
         "ws_port": 0,
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ARAGORA_")}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling a hundred modules at each start is no part of starting
     environ |= {f"ARAGORA_{name.upper()}": str(value) for name, value in {**quick, **settings}.items()}
     environ["PYTHONPATH"] = str(Path(app.__file__).parents[1])  # the same code as in this process, wherever the server works
     command = [sys.executable, "-m", "aragora", "serve"]

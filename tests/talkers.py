@@ -77,7 +77,6 @@ PAYLOADS: tuple[str, ...] = (
 )
 TOLD: Counter[str] = Counter()
 PIECES_PER_S = 150
-TALE_WORDS = 2000
 PARAGRAPH_WORDS = 90
 
 
@@ -98,21 +97,21 @@ async def hostile(asked: Asked) -> None:
     await whole(asked, [text[at : at + 9] for at in range(0, len(text), 9)], pace_s=0.04)
 
 
-def tale() -> list[str]:
-    """A long text in pieces of a word: paragraphs, a list, a table and code, and one paragraph that does not end."""
+def tale(length: int) -> list[str]:
+    """A long text in so many pieces of a word: paragraphs, a list, a table and code, and one paragraph that does not end."""
     words: list[str] = []
-    for number in range(TALE_WORDS // 2):
+    for number in range(length // 2):
         words.append(f"word{number} ")
         if number % PARAGRAPH_WORDS == PARAGRAPH_WORDS - 1:
             words.append("\n\n")
     words += ["\n\n- **point** ", "one\n", "- point ", "two\n\n", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n\n", "```python\n"]
-    words += [f"x{number} = {number}\n" for number in range(TALE_WORDS // 6)]
+    words += [f"x{number} = {number}\n" for number in range(length // 6)]
     words += ["```\n\n"]
-    return words + [f"last{number} " for number in range(TALE_WORDS - len(words))]
+    return words + [f"last{number} " for number in range(length - len(words))]
 
 
 async def tell(asked: Asked) -> None:
-    """Tell a tale at the pace of a fast model; vote and criticise at once."""
+    """Tell a tale at the pace of a fast model, as long as the number after the dot says; vote and criticise at once."""
     said = json.dumps(asked.body)
     pieces = pieces_for(asked.body)
     if pieces is not models_server.PIECES or not asked.stream or "json_schema" in said:
@@ -121,7 +120,7 @@ async def tell(asked: Asked) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     await asked.open()
-    for number, event in enumerate(STREAMS[asked.wire](asked.model, tale())):
+    for number, event in enumerate(STREAMS[asked.wire](asked.model, tale(int(asked.model.partition(".")[2])))):
         await asked.push(event)
         await asyncio.sleep(max(0.0, began + number / PIECES_PER_S - loop.time()))
     await asked.shut()

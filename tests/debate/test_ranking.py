@@ -137,3 +137,14 @@ def test_only_seats_that_could_win_are_compared() -> None:
 def test_brier(forecasts: list[tuple[float, bool]], score: float | None) -> None:
     """Perfect foresight is 0, a coin 0.25, and nothing said is no score."""
     assert score == brier(forecasts)
+
+
+def test_two_wins_are_no_certainty() -> None:
+    """Whoever won all of a few games has an interval that its rivals' strength lies in; with many games it has not."""
+    for count, sure in ((2, False), (200, True)):
+        results = Results.of(
+            [*beat("a", "b", count), *beat("b", "a", count // 20), *beat("b", "c", count), *beat("c", "b", count // 20)]
+        )
+        first = leaderboard(results, fit(results), games_min=1)[0]
+        assert ("a", sure) == (first.agent, first.low > START)
+        assert sure == (first.rank_high == 1)

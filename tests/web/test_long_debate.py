@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from browser import a_page, ask, talkers
-from talkers import PIECES_PER_S, TALE_WORDS
+from talkers import PIECES_PER_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SEATS = 5
-# Two rounds fit into CI; the whole ten take minutes.
+# Two rounds of half the length fit into CI; the whole ten take minutes.
 ROUNDS = int(os.environ.get("ARAGORA_TEST_LONG_ROUNDS", "2"))
+TALE_WORDS = 2000 if "ARAGORA_TEST_LONG_ROUNDS" in os.environ else 1000
 # Of the nodes touched at a time: the same tale is told each time, so more of them would mean that old text is drawn again.
 GROWTH_MAX = 1.5
 FOLLOW = """(to) => {
@@ -53,12 +54,12 @@ def spread(flushes: list[list[float]]) -> str:
 
 @pytest.mark.timeout(90 + 45 * ROUNDS)
 def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Five seats tell 2,000 words a turn at 150 a second; drawing the last tale touches no more than drawing the first did."""
+    """Five seats tell long tales, 150 words a second each; drawing the last tale touches no more than drawing the first did."""
     with talkers(tmp_path) as server, a_page(browser, server, calm=False) as watched:
         page = watched.go("/")
         page.evaluate(OBSERVE)
         page.evaluate("() => history.replaceState(null, '', '/')")
-        agents = ["openai:tale"] * SEATS
+        agents = [f"openai:tale.{TALE_WORDS}"] * SEATS
         debate_id = ask(server, topic="Who tells the longest tale?", agents=agents, rounds=ROUNDS, rule="unanimous", stops=[])
         # Without a new document, since that would forget what was observed.
         page.evaluate(
@@ -83,8 +84,8 @@ def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Pa
             for name, times in zip(("first", "second"), frames, strict=True):
                 print(f"tasks over 50 ms in the {name} half: {len(times)}, longest {max(times, default=0):.0f} ms")
             print(f"nodes touched at a time: early median {median(touched[0]):.0f}, late {median(touched[1]):.0f}")
-        assert len(flushes) > 100
-        assert len(touched[0]) > 50 < len(touched[1])
+        assert len(flushes) > 50
+        assert len(touched[0]) > 25 < len(touched[1])
         assert median(touched[1]) <= GROWTH_MAX * median(touched[0])
         assert quantiles(touched[1], n=10)[-1] <= GROWTH_MAX * quantiles(touched[0], n=10)[-1]
         assert [] == watched.wrongs

@@ -139,6 +139,19 @@ def test_account_from_registration_to_a_private_debate(browser: "Browser", guard
         assert [] == refused_only(watched)
 
 
+def test_guest_is_asked_to_log_in(browser: "Browser", guarded: Served) -> None:
+    """Where an account is needed, the page says so and leads there."""
+    with a_page(browser, guarded) as watched:
+        page = watched.go("/")
+        page.locator(".example").first.click()
+        page.get_by_role("alert").get_by_role("link", name="log in").click()
+        page.get_by_role("heading", name="Log in").wait_for()
+        for path in ("/debates", "/leaderboard", "/memory", "/status"):
+            watched.go(path).get_by_role("alert").get_by_text("This needs an account").wait_for()
+        assert [] == watched.flaws()
+        assert [] == refused_only(watched)
+
+
 def test_sessions_are_seen_and_ended(browser: "Browser", guarded: Served) -> None:
     """A wrong password is refused in words; a session elsewhere is ended from here, and has to log in again."""
     bea = a_person(guarded, "bea")

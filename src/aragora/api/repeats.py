@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import msgspec
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
@@ -35,6 +35,7 @@ DEAD_S = 120
 LOST_S = 120
 RETRY_AFTER_S = 1.0
 REPLAYED = "Idempotency-Replayed"
+LEFT = 499  # the client has left; nobody reads it but the metrics
 NOTHING_KEPT = Given(status=0, body="")
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -142,8 +143,8 @@ class Once:
         name = _named(caller, _hash(path, body))
         looks = request.scope.get("extensions", {}).get(GONE)
         going = _Going(gone=looks["gone"] if looks else _never)
-        if going.gone():
-            raise ClientDisconnect  # nothing was done yet, and whoever gave up may be asking another process already
+        if going.gone():  # nothing was done yet, and whoever gave up may be asking another process already
+            return Response(status_code=LEFT)
         before = [*self._going.get(name, ())]
         self._going.setdefault(name, []).append(going)
         try:

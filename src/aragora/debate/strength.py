@@ -86,7 +86,8 @@ class Fit:
     agents: tuple[str, ...]
     strengths: list[float]
     tie: float  # log of Davidson's tie parameter
-    covariance: list[list[float]]
+    covariance: list[list[float]]  # robust: from how results really scatter
+    posterior: list[list[float]]  # from how much the results tell: wide where they are few, however one-sided
     steps: int
 
 
@@ -104,7 +105,8 @@ class _Game:
 def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
     """Find the strengths under which the results are likeliest, by Newton's method; `start` are strengths of an earlier fit.
 
-    The covariance is the robust (sandwich) one, which also holds where the model is only nearly right.
+    The robust (sandwich) covariance also holds where the model is only nearly right, but calls two wins out of two a certainty;
+    what is said of an agent is by the wider of the two.
     """
     agents = tuple(sorted({agent for pair in results.pairs for agent in pair}))
     place = {agent: n for n, agent in enumerate(agents)}
@@ -113,17 +115,20 @@ def fit(results: Results, start: Mapping[str, float] | None = None) -> Fit:
     strengths = [(start or {}).get(agent, 0.0) for agent in agents]
     tie, steps, factor = (start or {}).get(TIE, 0.0), 0, list[list[float]]()
     for steps in range(1, STEPS_MAX + 1):  # noqa: B007 - how many it took is part of the result
-        gradient, information, bend = _slopes(games, strengths, tie)
-        factor = _cholesky(information)
-        step = _solve(factor, gradient)
-        longest = max((abs(move) for move in step), default=0.0)
+        slopes = _slopes(games, strengths, tie)
+        factor = _cholesky(slopes.information)
+        step, bend = _solve(factor, slopes.gradient), _solve(factor, slopes.cross)
+        # Newton's step in all of them at once: the tie parameter first, then the strengths as they follow from it.
+        turn = (slopes.surplus - _dot(slopes.cross, step)) / (slopes.spread - _dot(slopes.cross, bend))
+        step = [move - turn * follow for move, follow in zip(step, bend, strict=True)]
+        longest = max(map(abs, (*step, turn)))
         scale = min(1.0, 1.0 / longest) if longest else 1.0
         strengths = [value + scale * move for value, move in zip(strengths, step, strict=True)]
-        turn = scale * max(-1.0, min(1.0, bend))
-        tie += turn
-        if longest < PRECISION and abs(turn) < PRECISION:
+        tie += scale * turn
+        if longest < PRECISION:
             break
-    return Fit(agents, strengths, tie, _sandwich(games, strengths, tie, factor), steps)
+    inverse = [_solve(factor, [float(row == column) for column in range(len(agents))]) for row in range(len(agents))]
+    return Fit(agents, strengths, tie, _sandwich(games, strengths, tie, inverse), _posterior(inverse), steps)
 
 
 def _shares(game: _Game, strengths: Sequence[float], tie: float) -> tuple[float, float]:
@@ -134,14 +139,28 @@ def _shares(game: _Game, strengths: Sequence[float], tie: float) -> tuple[float,
     return win / total, draw / total
 
 
-def _slopes(games: Sequence[_Game], strengths: Sequence[float], tie: float) -> tuple[list[float], list[list[float]], float]:
-    """The gradient and information of the likelihood in the strengths, and Newton's step in the tie parameter."""
+@dataclass(frozen=True, slots=True)
+class _Slopes:
+    """The gradient and information of the likelihood: in the strengths, in the tie parameter, and how they go together."""
+
+    gradient: list[float]
+    information: list[list[float]]
+    cross: list[float]
+    surplus: float
+    spread: float
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return float(sum(map(mul, one, other)))
+
+
+def _slopes(games: Sequence[_Game], strengths: Sequence[float], tie: float) -> _Slopes:
     count = len(strengths)
     gradient = [-RIDGE * value for value in strengths]
     information = [[0.0] * count for _ in range(count)]
     for place in range(count):
         information[place][place] = RIDGE
-    surplus, spread = -RIDGE * tie, RIDGE
+    cross, surplus, spread = [0.0] * count, -RIDGE * tie, RIDGE
     for game in games:
         total = game.won + game.lost + game.drawn
         win, draw = _shares(game, strengths, tie)
@@ -154,13 +173,16 @@ def _slopes(games: Sequence[_Game], strengths: Sequence[float], tie: float) -> t
         information[game.other][game.other] += weight
         information[game.one][game.other] -= weight
         information[game.other][game.one] -= weight
+        together = total * draw * (1 - draw - 2 * win) / 2
+        cross[game.one] += together
+        cross[game.other] -= together
         surplus += game.drawn - total * draw
         spread += total * draw * (1 - draw)
-    return gradient, information, surplus / spread
+    return _Slopes(gradient, information, cross, surplus, spread)
 
 
 def _sandwich(
-    games: Sequence[_Game], strengths: Sequence[float], tie: float, factor: Sequence[Sequence[float]]
+    games: Sequence[_Game], strengths: Sequence[float], tie: float, inverse: Sequence[Sequence[float]]
 ) -> list[list[float]]:
     """Inverse information times what the results really scatter times inverse information."""
     count = len(strengths)
@@ -173,8 +195,15 @@ def _sandwich(
             scatter[one][other] += sign * weight
             if one != other:
                 scatter[other][one] += sign * weight
-    half = [_solve(factor, column) for column in scatter]
-    return [_solve(factor, list(column)) for column in zip(*half, strict=True)]
+    # Both are symmetric, so rows are columns.
+    half = [[_dot(row, column) for column in scatter] for row in inverse]
+    return [[_dot(row, column) for column in inverse] for row in half]
+
+
+def _posterior(inverse: Sequence[Sequence[float]]) -> list[list[float]]:
+    """The inverse information, without the level that all strengths share: results say nothing about it, the ridge alone does."""
+    level = 1 / (RIDGE * len(inverse)) if inverse else 0.0
+    return [[value - level for value in row] for row in inverse]
 
 
 def _cholesky(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -215,12 +244,13 @@ def leaderboard(results: Results, found: Fit, *, games_min: int = GAMES_MIN) -> 
 
 
 def _strength(found: Fit, place: int, games: int, rivals: Sequence[int], games_min: int) -> Strength:
-    values, scatter = found.strengths, found.covariance
-    rating, margin = START + POINTS * values[place], POINTS * Z_95 * sqrt(max(0.0, scatter[place][place]))
+    values, both = found.strengths, (found.covariance, found.posterior)
+    spread = max(0.0, *(one[place][place] for one in both))
+    rating, margin = START + POINTS * values[place], POINTS * Z_95 * sqrt(spread)
     better = worse = 0
     for rival in rivals:
         gap = values[rival] - values[place]
-        variance = scatter[rival][rival] + scatter[place][place] - 2 * scatter[rival][place]
+        variance = max(one[rival][rival] + one[place][place] - 2 * one[rival][place] for one in both)
         told_apart = gap * gap > Z_95 * Z_95 * variance
         better += told_apart and gap > 0
         worse += told_apart and gap < 0

@@ -87,7 +87,7 @@ export const Announcer = () => html`<div class="sr" role="status" aria-live="pol
 
 export const Fault = ({ problem }) =>
   problem &&
-  html`<div class="notice bad" role="alert"><${Icon} name="alert" /><span>${problem.message}${problem.retryAfter ? ` Try again in ${problem.retryAfter} s.` : ""}</span></div>`;
+  html`<div class="notice bad" role="alert"><${Icon} name="alert" /><span>${problem.status === 401 ? html`This needs an account: <a href="/account">log in</a>.` : problem.message}${problem.retryAfter ? ` Try again in ${problem.retryAfter} s.` : ""}</span></div>`;
 
 // Data that is asked for again every `ms` while the page is seen; `value` stays while the next is on its way.
 export function usePolled(load, ms, deps) {

@@ -21,8 +21,8 @@ function Enter({ go }) {
       const { user } = await post(making ? "/api/auth/register" : "/api/auth/login", { email, password, cookie: true });
       enter(user);
       go("/");
-    } catch (error) {
-      setProblem(error);
+    } catch ({ message, retryAfter }) {
+      setProblem({ message, retryAfter });
       setBusy(false);
     }
   };

@@ -4,6 +4,8 @@ import { Writing } from "../streams.js";
 import { standing, switches } from "../state.js";
 import { Avatar, Chip, Icon, Prose, percent, words } from "../ui.js";
 
+const COLUMNS = 5; // beside each other on a wide screen
+
 export function Board({ watched, state, number }) {
   const here = state.rounds.get(number);
   const names = state.seats.map((seat) => seat.name);
@@ -29,7 +31,7 @@ export function Board({ watched, state, number }) {
     column.focus({ preventScroll: true });
   };
   return html`
-    <div class="tabs" role="group" aria-label="Seats">
+    <div class=${`tabs${names.length > COLUMNS ? " many" : ""}`} role="group" aria-label="Seats">
       ${state.seats.map(
         (seat) => html`<button key=${seat.name} aria-pressed=${seen === seat.place} onClick=${() => show(seat.place)} class=${`s${seat.place % 8}`}>
           <${Avatar} name=${seat.name} place=${seat.place} /><span>${seat.name.split(":").pop()}</span></button>`,
