@@ -155,7 +155,7 @@ def side_by_side(place: Path, seconds: int, names: Sequence[str]) -> dict[str, d
             flags = {"workers": workers, "database_url": url, "demo_delay_s": 60, "max_queued_debates": 1_000_000}
             with served(place / f"postgres-{workers}", **flags) as server:
                 found[f"PostgreSQL, {workers} worker{'s' * (workers > 1)}"] = requests(server, seconds, names)
-                server.kill()
+                server.stop()  # with its children, before their database goes
     return found
 
 
