@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import structlog
 
@@ -25,6 +25,7 @@ HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 YOUNG_S, PAUSE_S = 5.0, 1.0
 SCRAPE_TIMEOUT_S = 1.0
 PARENT_EVERY_S = 0.5
+LOOK_EVERY_S = 0.1
 SCRAPE_BYTES_MAX = 16_777_216
 
 Child = Callable[[int, Path, Callable[[], object]], None]
@@ -77,7 +78,9 @@ class Supervisor:
         serving, exit_code = 0, 0
         waiting: list[tuple[float, int]] = []
         while self._living or (waiting and not self._stopping):
-            heard = signal.sigtimedwait(HEARD, 0.1)
+            # Not sigtimedwait with a time: when it was interrupted, as by SIGCONT, Python may give what nobody sent.
+            sleep(LOOK_EVERY_S)
+            heard = signal.sigtimedwait(HEARD, 0)
             if heard is not None and heard.si_signo != signal.SIGCHLD:
                 self._stopping = True
                 self._pass_on(heard.si_signo)

@@ -73,3 +73,15 @@ def test_sqlite_has_one_process(tmp_path: Path) -> None:
     """On SQLite several processes are refused, with the reason."""
     with pytest.raises(AssertionError, match="must be 1 on SQLite"), served(tmp_path, workers=2):
         pass
+
+
+def test_server_that_was_suspended_goes_on(server: Served) -> None:
+    """However often its supervisor is stopped for longer than it waits, and continued, it takes that for no signal to end."""
+    before = children(server)
+    for _ in range(5):
+        os.kill(server.process.pid, signal.SIGSTOP)
+        time.sleep(0.3)  # longer than the supervisor waits at a time
+        os.kill(server.process.pid, signal.SIGCONT)
+        time.sleep(0.3)  # it would pass on what it thinks it heard within that
+    assert before == children(server)
+    assert "stopping" not in "".join(server.lines)
