@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import plans  # after the path is set
 
-SIZES = (1_000, 10_000)
+SIZES = (500, 5_000)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
