@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import cast
 
 HEAD_END = b"\r\n\r\n"
-SMALL, MIDDLE = 126, 127
+SMALL, MIDDLE, PING = 126, 127, 9
 KEY = base64.b64encode(b"a watcher's once").decode()
 
 
@@ -88,6 +88,10 @@ class Watcher(asyncio.Protocol):
         return head + size if len(rest) >= place + head + size else 0
 
     def _take(self, frame: bytes, now: float) -> None:
+        if frame[0] & 15 == PING:  # who does not answer is closed after half a minute
+            payload = frame[2:]
+            self._transport.write(bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+            return
         self.frames += 1
         at = frame.find(b'"seq":', 0, 160)
         if at < 0:

@@ -15,7 +15,7 @@ from aragora.debate.events import Event, Recalled
 from aragora.debate.memories import NEAR, about, keepsakes, nearness
 from aragora.debate.model import Brief, Message, Outcome, Phase, Quotation, Turn
 from aragora.errors import AragoraError
-from aragora.memory import MEDIUM, SLOW, Memory
+from aragora.memory import MEDIUM, SLOW, Memory, Remembered
 from aragora.store import Database
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class Recall:
         near = sorted((each for each in near if each[0] >= NEAR), key=lambda each: (each[0], each[1].created_at), reverse=True)
         chosen = list({one.content: one for _, one in near}.values())[:QUOTED_MAX]
         await self._memory.use(chosen)
-        return tuple(Quotation(content=one.content, date=one.created_at[:10], source=one.debate_id or one.id) for one in chosen)
+        return tuple(Quotation(content=one.content, date=one.created_at[:10], source=_source(one)) for one in chosen)
 
     async def keep(self, debate_id: str, brief: Brief, outcome: Outcome, heard: Sequence[Message]) -> None:
         """Remember what an ended debate settled, once; a debate's end does not depend on it."""
@@ -77,3 +77,7 @@ class Recall:
 def reading(turn: Turn, quotations: tuple[Quotation, ...]) -> Turn:
     """The turn with what its seat reads of earlier debates: nothing before it has answered blind, and nothing on a ballot."""
     return replace(turn, quotations=quotations) if quotations and turn.round > 0 and turn.phase in READING else turn
+
+
+def _source(one: Remembered) -> str:
+    return f"debate {one.debate_id}" if one.debate_id else f"note {one.id}"

@@ -21,7 +21,7 @@ TOPIC = "Should our young product start on SQLite or PostgreSQL?"
 NEAR = "SQLite or PostgreSQL for a young product?"
 SECRET = "Question: SQLite or PostgreSQL for the young product?\nDecided: the secret merger says SQLite."
 
-QUOTATION = Quotation(content="Decided: SQLite.", date="2026-01-31", source="d7")
+QUOTATION = Quotation(content="Decided: SQLite.", date="2026-01-31", source="debate d7")
 
 
 def quoted(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ async def test_what_was_settled_is_quoted_in_the_next_debate_after_its_blind_rou
         second = await hold(parts, a_question(seed=8))
         found = quoted(second)
         assert 1 <= len(found) <= QUOTED_MAX
-        assert {first[0]["debate_id"]} == {one["source"] for one in found}
+        assert {f"debate {first[0]['debate_id']}"} == {one["source"] for one in found}
         assert all(one["date"] == first[0]["timestamp"][:10] for one in found)
         place = [event["type"] for event in second].index("memories_recalled")
         blind = [event for event in second[:place] if event["type"] == "vote_cast"]

@@ -102,6 +102,23 @@ def test_memory_is_filled_searched_and_filtered(browser: "Browser", server: Serv
         assert [] == watched.wrongs
 
 
+def test_debate_shows_what_its_seats_remembered(browser: "Browser", server: Served) -> None:
+    """Quotations stand beside the rounds in which they were read, with the day and, of a note, no debate to lead to."""
+    topic = "Should the orchard of Zwolle be watered at night?"
+    note = "The orchard of Zwolle was watered <b>at night</b> in the dry year."
+    assert 201 == server.ask("/api/memory/store", {"content": note, "tier": "slow"}).status
+    debate_id = ask(server, topic=topic, rounds=1)
+    until_ended(server, debate_id)
+    with a_page(browser, server) as watched:
+        page = watched.go(f"/d/{debate_id}")
+        page.get_by_text("1 quotation from earlier debates, read from round 1 on").click()
+        page.locator(".recalled q", has_text=note).wait_for()
+        assert 0 == page.locator(".recalled a").count()
+        watched.shot("recalled")
+        assert [] == watched.flaws()
+        assert [] == watched.wrongs
+
+
 def fitted(server: Served) -> list[dict[str, Any]]:
     """The board, once the newest results have been fitted, which happens in the background."""
     deadline = time.monotonic() + WAIT_S

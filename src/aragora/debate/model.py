@@ -207,7 +207,7 @@ class Quotation:
 
     content: str
     date: str  # the day on which it was kept, as in 2026-01-31
-    source: str  # the debate, or the note
+    source: str  # `debate ID` or `note ID`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

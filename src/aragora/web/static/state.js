@@ -12,6 +12,7 @@ export function fresh(id) {
     missing: [],
     paused: false,
     suggestions: [], // what people put to the agents
+    recalled: null, // { round, quotations }: what the seats read of earlier debates
     asked: new Map(), // turn key -> a turn that waits for a person
     usage: { tokens: 0, cost: 0, priced: false },
     outcome: null,
@@ -53,6 +54,9 @@ export function take(state, event) {
       break;
     case "audience_suggestion":
       state.suggestions.push(data);
+      break;
+    case "memories_recalled":
+      state.recalled = data;
       break;
     case "debate_paused":
     case "debate_resumed":

@@ -33,7 +33,7 @@ export function Memory() {
       )}</div>
     </div>
     <p class="muted" role="status">${found.value ? plural(found.value.total, "memory", "memories") : "Loading …"}</p>
-    ${found.value && !rows.length && html`<p class="card empty">${asked || tier ? "Nothing of this kind is remembered." : html`Nothing is remembered yet. A program keeps a text with <code>POST /api/memory/store</code>.`}</p>`}
+    ${found.value && !rows.length && html`<p class="card empty">${asked || tier ? "Nothing of this kind is remembered." : html`Nothing is remembered yet. Debates leave what they settled, and a program keeps a text with <code>POST /api/memory/store</code>.`}</p>`}
     <ul class="rows">${rows.map(
       (row) => html`<li key=${row.id} class="row"><p dir="auto" class="remembered">${row.content}</p>
         <p class="muted"><span class="badge">${row.tier}</span> importance ${percent(row.importance)} · ${when(row.created_at)}${row.debate_id && html` · <a href=${`/d/${row.debate_id}`}>the debate</a>`}</p></li>`,

@@ -9,6 +9,7 @@ import { Meter, Timeline } from "./timeline.js";
 import { Result } from "./result.js";
 import { Share } from "./take.js";
 import { People, Suggestions, Turns } from "./people.js";
+import { Recalled } from "./recalled.js";
 
 const LOST_AFTER_MS = 1200; // a line that is back sooner was not worth a word
 
@@ -74,6 +75,7 @@ function Debate({ watched, state }) {
       <${Timeline} state=${state} shown=${shown} pinned=${pinned !== null} pin=${pin} />
       <${Turns} key="turns" state=${state} />
       ${!outcome && html`<${Meter} key="meter" state=${state} number=${shown} />`}
+      <${Recalled} key="recalled" recalled=${state.recalled} />
       <${Board} key=${`board${shown}`} watched=${watched} state=${state} number=${shown} />
     </section>
     <div key="people" class="audience"><${People} state=${state} /><${Suggestions} state=${state} /></div>
