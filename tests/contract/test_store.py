@@ -537,3 +537,22 @@ def test_index_is_built_while_others_write(database: servers.Postgres) -> None:
             await store.close()
 
     run(main())
+
+
+def test_close_is_not_held_up_by_a_database_that_is_gone() -> None:
+    """What waits then fails together; one after the other, each would wait its full time while the process cannot end."""
+    with servers.postgres() as server:
+
+        async def main() -> None:
+            async with asyncio.timeout(20):
+                async with connect(server.url(), wait_s=3.0) as database:
+                    store = Store(database)
+                    await store.migrate(NOW)
+                    server.kill()
+                    writes = [asyncio.create_task(store.create(f"d{n}", a_brief(), at=NOW, start=True)) for n in range(60)]
+                    await asyncio.sleep(0)  # until all of them wait
+                    await store.close()
+                refused = await asyncio.gather(*writes, return_exceptions=True)
+            assert all(isinstance(error, StoreError) for error in refused)
+
+        run(main())

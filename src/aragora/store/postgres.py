@@ -64,6 +64,10 @@ AWAY = (
 RACE = (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError)
 
 
+class _Unreachable(StoreError):
+    """The database is away; whatever else is asked of it now fares no better."""
+
+
 @dataclass(slots=True)
 class _Unit:
     """A write that waits for its commit."""
@@ -177,17 +181,19 @@ class Postgres:
             await self._forget()
 
     async def _commit(self, batch: Sequence[_Unit]) -> None:
-        """Commit a batch as one transaction; when it fails as a whole, each write on its own, so that one cannot fail others."""
+        """Commit a batch as one transaction; when it is refused, each write on its own, so that one cannot fail others."""
         batch_id = secrets.token_hex(12)
         try:
             answers = await self._send(batch_id, batch)
         except (StoreError, *RACE) as error:
-            if len(batch) > 1:
+            if len(batch) > 1 and not isinstance(error, _Unreachable):
                 for unit in batch:
                     await self._commit([unit])
-            elif not batch[0].done.done():
-                known = error if isinstance(error, StoreError) else _refused(error, "write")
-                batch[0].done.set_exception(known)
+                return
+            known = error if isinstance(error, StoreError) else _refused(error, "write")
+            for unit in batch:
+                if not unit.done.done():
+                    unit.done.set_exception(known)
             return
         for unit, answer in zip(batch, answers, strict=True):
             if not unit.done.done():
@@ -217,8 +223,9 @@ class Postgres:
             try:
                 return await self._once(ask, wait_s)
             except AWAY as error:
-                if monotonic() + pause_s > ends or self._pool.is_closing():
-                    raise StoreError("The database cannot be reached.", retry_after_s=1) from error
+                # Whoever closes has nobody left who waits for an answer, and may be all that keeps the process from ending.
+                if monotonic() + pause_s > ends or self._closed or self._pool.is_closing():
+                    raise _Unreachable("The database cannot be reached.", retry_after_s=1) from error
                 log.debug("database away", error=type(error).__name__, pause_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
