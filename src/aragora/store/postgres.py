@@ -20,7 +20,7 @@ import structlog
 from aragora.errors import Overloaded, StoreError
 from aragora.store import Dialect, Migration, Params, Row, Statement, Value, position
 from aragora.store.rewrite import from_json, locked_table, positional, returns, types_of
-from aragora.store.schema import CALL, PREPARE, apply
+from aragora.store.schema import CALL, apply
 from aragora.store.stamps import held, stamped
 
 if TYPE_CHECKING:
@@ -153,7 +153,6 @@ class Postgres:
         """Bring the schema up to date, step by step, never holding up readers for long."""
 
         async def run(connection: "Connection") -> list[str]:
-            await connection.execute(PREPARE)
             return await apply(connection, migrations, now)
 
         return await self._patiently(run, self._wait_s, "migrated")

@@ -7,8 +7,9 @@ the table of answers that were given to batches.
 import asyncio
 import contextlib
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 
+T = TypeVar("T")
+
+# Another process is at the schema too. PostgreSQL calls it an internal error when both change one row of its catalogue.
+MET = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.InternalServerError)
 # A step that cannot have its locks within this time gives up and tries again: whoever reads after it would queue behind it.
 LOCK_TIMEOUT_MS = 1000
 ATTEMPTS_MAX = 30
@@ -94,21 +99,27 @@ $body$;
 
 async def apply(connection: "Connection", migrations: Sequence[Migration], now: str) -> list[str]:
     """Apply what is not yet applied, each step in a transaction; the names of those applied."""
-    return [migration.name for migration in migrations if await _patiently(connection, migration, now)]
+    await _patiently("of the table of migrations", lambda: connection.execute(PREPARE))
+    return [each.name for each in migrations if await _patiently(each.name, partial(_applied, connection, each, now))]
 
 
-async def _patiently(connection: "Connection", migration: Migration, now: str) -> bool:
-    """Apply one step once. While somebody holds what it needs, step back, let the queue behind pass, and try again."""
-    index = INDEX.match(COMMENT.sub("", migration.sql).strip())
+async def _patiently(name: str, step: Callable[[], Awaitable[T]]) -> T:
+    """Take a step. While somebody holds what it needs, step back, let the queue behind pass, and try again."""
     for _ in range(ATTEMPTS_MAX):
         try:
-            if index is not None and not await _known(connection, migration):
-                await _built(connection, index[1], index[0])
-            async with connection.transaction():
-                return await _step(connection, migration, now, done=index is not None)
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            return await step()
+        except MET:
             await asyncio.sleep(PAUSE_S)
-    raise StoreError(f"Migration {migration.name} never had its locks; something holds them for long.", retry_after_s=5)
+    raise StoreError(f"Migration {name} never had its locks; something holds them for long.", retry_after_s=5)
+
+
+async def _applied(connection: "Connection", migration: Migration, now: str) -> bool:
+    """Apply one step once."""
+    index = INDEX.match(COMMENT.sub("", migration.sql).strip())
+    if index is not None and not await _known(connection, migration):
+        await _built(connection, index[1], index[0])
+    async with connection.transaction():
+        return await _step(connection, migration, now, done=index is not None)
 
 
 async def _built(connection: "Connection", name: str, statement: str) -> None:
