@@ -183,7 +183,7 @@ class FleetDispatch:
         self._polite = True
         self._capacity = places + queued_max
         self._unfinished = 0
-        self._accepted = 0  # since the last count
+        self._storing, self._stored = 0, 0  # accepted here, and not in the last count: on their way to the disk, and there
         self._waiting = 0
         self._stop_listening: Callable[[], None] | None = None
 
@@ -204,10 +204,14 @@ class FleetDispatch:
     @contextlib.contextmanager
     def place(self, running: int) -> Iterator[None]:  # noqa: ARG002  # the fleet counts
         """Count a debate before it is stored. The fleet is counted every second; until then a process knows of its own only."""
-        if self._unfinished + self._accepted >= self._capacity:
+        if self._unfinished + self._stored + self._storing >= self._capacity:
             raise _full()
-        self._accepted += 1
-        yield
+        self._storing += 1
+        try:
+            yield
+            self._stored += 1
+        finally:
+            self._storing -= 1
 
     def offer(self, debate_id: str) -> None:
         """Tell whoever has a free place."""
@@ -248,6 +252,7 @@ class FleetDispatch:
         self._beaten = monotonic()
         if self._own_places:
             await self._leases.beat(self.runner, places=self._own_places, at=self._now())
+        counted = self._stored  # these are on disk, so what is counted from now on has them
         runners, counts = await self._leases.runners(), await self._leases.counts()
         beats = dict.fromkeys(filter(None, counts), NEVER) | {runner.id: runner.beat for runner in runners}
         dead = self._pulses.look(beats) - {self.runner}
@@ -260,7 +265,8 @@ class FleetDispatch:
         self._alive = max(1, len(alive))
         self._others = [runner.id for runner in alive if runner.id != self.runner]
         self._capacity = sum(runner.places for runner in alive) + self._queued_max
-        self._unfinished, self._accepted = sum(counts.values()), 0
+        self._unfinished = sum(counts.values())
+        self._stored -= counted
         self._waiting = counts.get("", 0)
 
     async def _take(self, running: int) -> None:
