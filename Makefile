@@ -23,8 +23,8 @@ locked = $(install) --no-deps --require-hashes -r
 serve: $(RUN)  ## Start the server; ARGS="--api-port 0" are its flags.
 	$(BIN)/aragora serve $(ARGS)
 
-test: $(DEV)  ## Run the tests; ARGS are pytest's.
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV)  ## Run the tests, two files at a time; ARGS are pytest's.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV)  ## Look for faults without running anything.
 	$(BIN)/ruff format --check && $(BIN)/ruff check && $(BIN)/mypy

@@ -1,7 +1,7 @@
 """Puts this folder and docs on the path, so that tests can import what they share and what writes the reference pages."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +31,20 @@ def pooler(database: servers.Postgres) -> Iterator[servers.Server]:
     """One PgBouncer before it."""
     with servers.pgbouncer(database) as server:
         yield server
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Have a figure printed with the summary of the run, whichever process ran the test."""
+    return lambda line: request.node.user_properties.append(("figure", line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests saw; they are for reading, and no test depends on them."""
+    reports = [
+        report for reports in terminalreporter.stats.values() for report in reports if getattr(report, "when", "") == "call"
+    ]
+    figures = [line for report in reports for name, line in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(figures))

@@ -5,6 +5,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from builders import WAIT_S, Served, served
@@ -35,7 +36,7 @@ def check_log(server: Served, debate_id: str) -> int:
     return len(events)
 
 
-def test_kill_and_restart(tmp_path: Path) -> None:
+def test_kill_and_restart(tmp_path: Path, say: Callable[[str], None]) -> None:
     """Fifty running debates, killed at ten random moments: all complete, no gap, no recorded turn asked again."""
     moments = random.Random(0)
     settings = {"demo_delay_s": 0.3, "log_level": "debug", "log_format": "json"}
@@ -61,7 +62,7 @@ def test_kill_and_restart(tmp_path: Path) -> None:
         assert set() == again
         repeated += sum(count - 1 for count in asked(server).values())
     assert 0 == repeated
-    print(f"\n{KILLS} kills, {DEBATES} debates, {events} events, nothing lost and nothing recorded asked again")
+    say(f"{KILLS} kills, {DEBATES} debates, {events} events, nothing lost and nothing recorded asked again")
 
 
 def test_acknowledged_votes_survive(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import servers
@@ -23,7 +24,7 @@ def wait_until_ended(server: Served, ids: list[str]) -> None:
         assert [*range(1, len(events) + 1)] == [event["seq"] for event in events]
 
 
-def test_postgresql_is_restored(tmp_path: Path) -> None:
+def test_postgresql_is_restored(tmp_path: Path, say: Callable[[str], None]) -> None:
     """Debates that ran when the dump was taken are there afterwards and end."""
     dump = tmp_path / "backup.dump"
     with servers.postgres() as lost, served(tmp_path / "old", database_url=lost.url(), demo_delay_s=0.5) as server:
@@ -40,4 +41,4 @@ def test_postgresql_is_restored(tmp_path: Path) -> None:
         with served(tmp_path / "new", database_url=database.url(), demo_delay_s=0) as server:
             serving_s = time.monotonic() - began
             wait_until_ended(server, ids)
-    print(f"\ndump {dumped_s:.1f} s, restored in {restored_s:.1f} s, serving after {serving_s:.1f} s")
+    say(f"dump {dumped_s:.1f} s, restored in {restored_s:.1f} s, serving after {serving_s:.1f} s")

@@ -100,7 +100,9 @@ def grown(storm: Storm, by: int) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("end", [Served.kill, Served.stop], ids=["killed", "stopped"])
-def test_nothing_is_held_twice_by_servers_that_come_and_go(tmp_path: Path, end: Callable[[Served], object]) -> None:
+def test_nothing_is_held_twice_by_servers_that_come_and_go(
+    tmp_path: Path, end: Callable[[Served], object], say: Callable[[str], None]
+) -> None:
     """Three after each other on one port and one file: each topic has one debate at most, and the one that was answered."""
     storm = Storm(a_port())
     with ExitStack() as stack:
@@ -116,7 +118,7 @@ def test_nothing_is_held_twice_by_servers_that_come_and_go(tmp_path: Path, end: 
         found = stored(last)
     assert {1} == {len(ids) for ids in found.values()}
     assert storm.made == {topic: found[topic][0] for topic in storm.made}
-    print(f"{len(storm.made)} answered, {len(found)} stored, errors that reached a caller: {dict(storm.refused)}")
+    say(f"{len(storm.made)} answered, {len(found)} stored, errors that reached a caller: {dict(storm.refused)}")
 
 
 @pytest.mark.timeout(180)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -213,7 +214,7 @@ def test_a_debate_can_wait_to_be_started(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_a_thousand_debates_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thousand_debates_at_once(tmp_path: Path, say: Callable[[str], None]) -> None:
     """A thousand debates run at once in one process, all complete without a gap; what each costs in memory is printed.
 
     On PostgreSQL, where one process of a fleet has its share, it is two hundred.
@@ -237,9 +238,8 @@ def test_a_thousand_debates_at_once(tmp_path: Path, capsys: pytest.CaptureFixtur
                 assert [*range(1, len(events) + 1)] == [event.seq for event in events]
                 assert "debate_end" == events[-1].type
                 assert json.loads(events[-1].data)["outcome"] not in {"degraded", "failed"}
-        with capsys.disabled():
-            each = (most - before) / many / 1000
-            print(f"\n{many} debates at once: {each:.0f} kB each, {seconds:.1f} s, {most / 1e6:.0f} MB in all")
+        each = (most - before) / many / 1000
+        say(f"{many} debates at once: {each:.0f} kB each, {seconds:.1f} s, {most / 1e6:.0f} MB in all")
 
     asyncio.run(check())
 

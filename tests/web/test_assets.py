@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_modules_name_no_other_origin_and_no_bare_name() -> None:
     assert [] == [name for path, name in named if not (path.resolve().is_relative_to(static) and path.exists())]
 
 
-def test_page_is_small_and_its_files_are_kept_for_ever(server: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_is_small_and_its_files_are_kept_for_ever(server: Served, say: Callable[[str], None]) -> None:
     """What a first visit loads, compressed, is under its bound, and every file says that it may be kept."""
     page = server.ask("/")
     total = len(gzip.compress(page.body))
@@ -46,8 +47,7 @@ def test_page_is_small_and_its_files_are_kept_for_ever(server: Served, capsys: p
         again = server.ask(path.decode(), If_None_Match=answer.headers["etag"])
         assert (304, b"") == (again.status, again.body)
         total += len(answer.body)
-    with capsys.disabled():
-        print(f"\nfirst load: {total} bytes compressed, bound {FIRST_LOAD_BYTES_MAX}")
+    say(f"first load: {total} bytes compressed, bound {FIRST_LOAD_BYTES_MAX}")
     assert total < FIRST_LOAD_BYTES_MAX
 
 

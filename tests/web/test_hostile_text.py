@@ -1,9 +1,8 @@
 """Models that attack the page: whatever they say is shown as text, nothing of it runs, and nothing leaves for another host."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from browser import a_page, ask, talkers, until_ended
 from builders import served
@@ -48,9 +47,7 @@ def as_a_file(page: "Page", written: str) -> None:
     assert "undefined" == page.evaluate("() => typeof window.hacked")
 
 
-def test_sixty_attacks_by_models_people_and_topics(
-    browser: "Browser", tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sixty_attacks_by_models_people_and_topics(browser: "Browser", tmp_path: Path, say: Callable[[str], None]) -> None:
     """Each of 60 payloads is streamed, criticised, voted with and shown again; no dialog, no script, no request elsewhere."""
     assert len(PAYLOADS) >= SEATS * TURNS == 60
     with talkers(tmp_path, max_agents=SEATS) as server, a_page(browser, server) as watched:
@@ -82,8 +79,7 @@ def test_sixty_attacks_by_models_people_and_topics(
             written = server.ask(f"/api/debates/{debate_id}/{form}").body.decode()
             assert "mark-00" in written
             as_a_file(page, written)
-        with capsys.disabled():
-            print(f"\n{len(marks)} of {SEATS * TURNS} payloads shown; went wrong: {len(watched.wrongs)}")
+        say(f"{len(marks)} of {SEATS * TURNS} payloads shown; went wrong: {len(watched.wrongs)}")
         assert marks == set(range(SEATS * TURNS))
         assert [] == watched.wrongs
 

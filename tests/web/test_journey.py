@@ -1,6 +1,7 @@
 """What people do on the page, in a real browser: ask, watch, vote, come back, lose the line, swipe, use the keyboard alone."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def ids(page: "Page") -> str:
     return page.url.rpartition("/")[2]
 
 
-def test_first_visit_example_to_its_end(browser: "Browser", lively: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_visit_example_to_its_end(browser: "Browser", lively: Served, say: Callable[[str], None]) -> None:
     """One click on an example leads to a debate, streamed and decided, with nothing asked of anybody else."""
     with a_page(browser, lively, calm=False) as watched:
         page = watched.go("/")
@@ -73,8 +74,7 @@ def test_first_visit_example_to_its_end(browser: "Browser", lively: Served, caps
         assert told(page) == logged(events)
         assert events[-1]["data"]["winner"] in page.locator(".result").inner_text()
         watched.shot("result-first-visit")
-        with capsys.disabled():
-            print(f"\nfirst paint after {painted:.0f} ms; {len(watched.requests)} requests, to other origins: 0")
+        say(f"first paint after {painted:.0f} ms; {len(watched.requests)} requests, to other origins: 0")
         assert [] == watched.wrongs
 
 

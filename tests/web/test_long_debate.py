@@ -4,6 +4,7 @@ What is asserted is how much of the document is touched, which does not depend o
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ def spread(flushes: list[list[float]]) -> str:
 
 
 @pytest.mark.timeout(90 + 45 * ROUNDS)
-def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Path, say: Callable[[str], None]) -> None:
     """Five seats tell long tales, 150 words a second each; drawing the last tale touches no more than drawing the first did."""
     with talkers(tmp_path) as server, a_page(browser, server, calm=False) as watched:
         page = watched.go("/")
@@ -78,12 +79,11 @@ def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Pa
         words = sum(len(each["data"].get("content", "").split()) for each in events if each["type"] == "agent_message")
         half = (flushes[0][0] + flushes[-1][0]) / 2
         frames = [[each[1] for each in seen["frames"] if (each[0] > half) is late_one] for late_one in (False, True)]
-        with capsys.disabled():
-            print(f"\n{words} words at {PIECES_PER_S}/s a seat, {TALE_WORDS} pieces a turn, {ROUNDS} round(s)")
-            print(f"flush early: {spread(early)}\nflush late:  {spread(late)}")
-            for name, times in zip(("first", "second"), frames, strict=True):
-                print(f"tasks over 50 ms in the {name} half: {len(times)}, longest {max(times, default=0):.0f} ms")
-            print(f"nodes touched at a time: early median {median(touched[0]):.0f}, late {median(touched[1]):.0f}")
+        say(f"{words} words at {PIECES_PER_S}/s a seat, {TALE_WORDS} pieces a turn, {ROUNDS} round(s)")
+        say(f"flush early: {spread(early)}\nflush late:  {spread(late)}")
+        for name, times in zip(("first", "second"), frames, strict=True):
+            say(f"tasks over 50 ms in the {name} half: {len(times)}, longest {max(times, default=0):.0f} ms")
+        say(f"nodes touched at a time: early median {median(touched[0]):.0f}, late {median(touched[1]):.0f}")
         assert len(flushes) > 50
         assert len(touched[0]) > 25 < len(touched[1])
         assert median(touched[1]) <= GROWTH_MAX * median(touched[0])

@@ -1,6 +1,6 @@
 """Every page, light and dark, wide and on a phone: nothing for axe to say, and a picture of each for people to look at."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,11 +111,10 @@ def test_chosen_colours_are_kept(browser: "Browser", server: Served) -> None:
         assert dark == page.evaluate(ground) != "rgb(250, 248, 244)"
 
 
-def test_pictures_are_kept_where_ci_finds_them(browser: "Browser", server: Served, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_are_kept_where_ci_finds_them(browser: "Browser", server: Served, say: Callable[[str], None]) -> None:
     """A picture is a file in the folder that CI keeps."""
     with a_page(browser, server) as watched:
         watched.go("/").locator(".example").first.wait_for()
         watched.shot("kept")
-    with capsys.disabled():
-        print(f"\npictures of the pages: {SCREENS}")
+    say(f"pictures of the pages: {SCREENS}")
     assert (SCREENS / "kept.png").stat().st_size > 0
