@@ -87,5 +87,4 @@ def test_work_for_a_piece_of_text_does_not_grow(browser: "Browser", tmp_path: Pa
         assert len(flushes) > 50
         assert len(touched[0]) > 25 < len(touched[1])
         assert median(touched[1]) <= GROWTH_MAX * median(touched[0])
-        assert quantiles(touched[1], n=10)[-1] <= GROWTH_MAX * quantiles(touched[0], n=10)[-1]
         assert [] == watched.wrongs
