@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import DETAIL_CHARS_MAX
@@ -13,6 +14,8 @@ from aragora.providers.wire import Failed, Tokens
 # Faults that say nothing about whether the endpoint works.
 SILENT = frozenset({Fault.RATE_LIMITED, Fault.TIMEOUT, Fault.BUDGET})
 CONGESTED = frozenset({Fault.RATE_LIMITED, Fault.OVERLOADED})
+# How soon it is asked again for tokens: a call takes as many as it may need, and gives back what it did not.
+TOKENS_BACK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,30 @@ class Limits:
     waiting_max: int = 2000  # turns that wait for their call
     failures_max: int = 5  # in a row, before the breaker opens
     open_s: float = 5.0  # how long it stays open before a probe
+
+
+class Meter(Protocol):
+    """Counts what all processes together ask one model, at one `Pace` for requests and one for tokens."""
+
+    async def take(self, tokens: int) -> float:
+        """Take one request of so many tokens and return 0; or take nothing and return how many seconds to wait."""
+        ...
+
+    async def settle(self, *, requests: int = 0, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Take more, or give some back where negative; let nobody through for `hold_s`."""
+        ...
+
+
+class Meters(Protocol):
+    """Gives the meter of each model."""
+
+    def of(self, name: str, requests: tuple[float, float], tokens: tuple[float, float]) -> Meter:
+        """The meter of that name, with `unit_s` and `burst_s` of either pace."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it counts with."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +74,7 @@ class _Ticket:
     """One turn that waits."""
 
     tokens: int
+    until: float  # the loop's time
     let_in: asyncio.Future[None]
 
 
@@ -62,10 +90,14 @@ class Place:
 
 
 class Gate:
-    """Lets calls through one by one, fairly to debates."""
+    """Lets calls through one by one, fairly to debates.
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float]) -> None:
-        """`clock` is the loop's, in seconds."""
+    What its own pace allows is then asked of the meter, where there is one: for the turn that is next, one question at a time. So
+    nothing is asked in vain while this process alone has spent the minute, and without the meter the own pace still holds.
+    """
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float], name: str = "", meters: Meters | None = None) -> None:
+        """`clock` is the loop's, in seconds; `name` is what all processes call the model."""
         self._limits, self._clock = limits, clock
         self.requests = Pace(limits.requests_per_minute)
         self.tokens = Pace(limits.tokens_per_minute)
@@ -75,6 +107,13 @@ class Gate:
         self._lanes: Lanes[_Ticket] = Lanes()
         self._timer: asyncio.TimerHandle | None = None
         self._last = Failed(Fault.UNAVAILABLE, "")  # the failure that last spoke against the endpoint
+        self._meter: Meter | None = None
+        if meters is not None and (limits.requests_per_minute or limits.tokens_per_minute):
+            paces = [(pace.unit_s, pace.burst_s) for pace in (self.requests, self.tokens)]
+            self._meter = meters.of(name, *paces)
+        self._asking: asyncio.Task[None] | None = None
+        self._ask_at = float("-inf")  # the loop's time before which the meter need not be asked
+        self._told: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -120,7 +159,7 @@ class Gate:
             self.window.grow()
             counted = place.counted
             if counted is not None and counted.read is not None and counted.written is not None:
-                self.tokens.correct(counted.read + counted.written - place.estimated)
+                self._settle(tokens=counted.read + counted.written - place.estimated)
         finally:
             self.window.end()
             self._pump()
@@ -138,6 +177,7 @@ class Gate:
             self.window.cut(started=place.started, now=now)
             if failed.again and failed.retry_after_s is not None:
                 self.requests.hold(now + failed.retry_after_s)
+                self._tell(hold_s=failed.retry_after_s)
         if failed.blame:
             self._last = failed
             self.breaker.failed(now, probe=place.probe)
@@ -148,27 +188,22 @@ class Gate:
 
     async def _enter(self, lane: str, tokens: int, patience_s: float) -> None:
         """Wait for one's turn, for `patience_s` at most."""
-        if not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
+        if self._meter is None and not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
             self._let_in(tokens)
             return
         held_s = self._wait_s(tokens)
         if held_s > patience_s:
-            raise Failed(
-                Fault.RATE_LIMITED,
-                f"The limits of this model leave no call for {held_s:.0f} s.",
-                charged=False,
-                retry_after_s=held_s,
-            )
+            raise _held(held_s)
         if self.waiting >= self._limits.waiting_max:
             raise Failed(Fault.RATE_LIMITED, "As many turns wait for this model as may.", charged=False, retry_after_s=1.0)
-        ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(tokens, self._clock() + patience_s, asyncio.get_running_loop().create_future())
         self._lanes.add(lane, ticket)
         self._pump()
         try:
             async with asyncio.timeout(patience_s):
                 await ticket.let_in
         except BaseException as error:
-            if ticket.let_in.done() and not ticket.let_in.cancelled():
+            if ticket.let_in.done() and not ticket.let_in.cancelled() and ticket.let_in.exception() is None:
                 self.window.end()
             self._lanes.drop(lane, ticket)
             self._pump()
@@ -180,7 +215,7 @@ class Gate:
 
     def _wait_s(self, tokens: int) -> float:
         now = self._clock()
-        return max(self.requests.wait_s(now), self.tokens.wait_s(now, tokens))
+        return max(self.requests.wait_s(now), self.tokens.wait_s(now, tokens), self._ask_at - now)
 
     def _let_in(self, tokens: int) -> None:
         now = self._clock()
@@ -190,17 +225,73 @@ class Gate:
 
     def _pump(self) -> None:
         """Let in whoever may go; if only the pace is in the way, come back when it is not."""
-        while (ticket := self._lanes.first()) is not None and self.window.free:
+        while (ticket := self._lanes.first()) is not None and self.window.free and self._asking is None:
+            if ticket.let_in.done():  # it was cancelled, and does not know yet
+                self._lanes.pop()
+                continue
             wait_s = self._wait_s(ticket.tokens)
             if wait_s > 0:
                 self._later(wait_s)
                 return
-            self._lanes.pop()
-            if not ticket.let_in.done():
-                self._let_in(ticket.tokens)
-                ticket.let_in.set_result(None)
+            if self._meter is not None:
+                self._asking = asyncio.get_running_loop().create_task(self._ask(self._meter, ticket))
+                return
+            self._admit(ticket)
+
+    def _admit(self, ticket: _Ticket) -> None:
+        """Let in the turn that is next."""
+        self._lanes.pop()
+        self._let_in(ticket.tokens)
+        ticket.let_in.set_result(None)
+
+    async def _ask(self, meter: Meter, ticket: _Ticket) -> None:
+        """Ask the meter for the turn that is next, and stays so meanwhile unless it leaves."""
+        wait_s = await meter.take(ticket.tokens)
+        now, self._asking = self._clock(), None
+        if wait_s > 0:
+            self._ask_at = now + (min(wait_s, TOKENS_BACK_S) if self._limits.tokens_per_minute else wait_s)
+            if now + wait_s > ticket.until and not ticket.let_in.done():
+                self._lanes.pop()
+                ticket.let_in.set_exception(_held(wait_s))
+        elif ticket.let_in.done():
+            self._tell(requests=-1, tokens=-ticket.tokens)
+        else:
+            self._admit(ticket)
+        self._pump()
+
+    def _settle(self, *, tokens: int) -> None:
+        """Take more tokens, or give some back, once it is known how many a call had."""
+        self.tokens.correct(tokens)
+        if self._limits.tokens_per_minute:
+            self._tell(tokens=tokens)
+
+    def _tell(self, *, requests: int = 0, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Let the meter know, while the turn goes on."""
+        if self._meter is not None:
+            task = asyncio.get_running_loop().create_task(self._told_of(self._meter, requests, tokens, hold_s))
+            self._told.add(task)
+            task.add_done_callback(self._told.discard)
+
+    async def _told_of(self, meter: Meter, requests: int, tokens: int, hold_s: float) -> None:
+        await meter.settle(requests=requests, tokens=tokens, hold_s=hold_s)
+        if requests < 0 or tokens < 0:  # the next turn may be let in earlier than it was told
+            self._ask_at = float("-inf")
+            self._pump()
+
+    async def close(self) -> None:
+        """Wait until the meter knows everything."""
+        if self._asking is not None:
+            await asyncio.wait([self._asking])
+        if self._told:
+            await asyncio.wait(self._told)
 
     def _later(self, wait_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+
+
+def _held(wait_s: float) -> Failed:
+    """What a turn is told that cannot wait so long."""
+    why = f"The limits of this model leave no call for {wait_s:.0f} s."
+    return Failed(Fault.RATE_LIMITED, why, charged=False, retry_after_s=wait_s)
