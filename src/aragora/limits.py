@@ -27,6 +27,8 @@ WINDOW_S = 60
 CLOSED = frozenset({"auth"})
 # A request waits for Redis no longer than this, and for so long after that Redis is not asked at all.
 REDIS_TIMEOUT_S = 0.25
+# A call of a model takes seconds itself, and one too many may be refused by the vendor.
+METER_TIMEOUT_S = 1.0
 REDIS_PORT = 6379
 AWAY_S = 1.0
 RETRY_AFTER_S = 5.0
@@ -196,7 +198,7 @@ class Meters:
     def of(self, name: str, requests: tuple[float, float], tokens: tuple[float, float]) -> "Meter":
         """The meter of a model; seconds of a unit and of a burst, for requests and for tokens."""
         if self._redis is None:
-            self._redis = _Redis(self._redis_url)
+            self._redis = _Redis(self._redis_url, timeout_s=METER_TIMEOUT_S)
         return Meter(self._redis.client.register_script(TAKE), METER + name, requests, tokens, self._away)
 
     async def close(self) -> None:
@@ -240,11 +242,11 @@ class Meter:
 class _Redis:
     """Connections to Redis: one server, one behind sentinels, or a cluster."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, timeout_s: float) -> None:
         # Without Redis nothing of the library is needed, and importing it takes time.
         from limits.storage import storage_from_string  # noqa: PLC0415
 
-        options: dict[str, Any] = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
         self._sentinel = redis_url.startswith("redis+sentinel://")
         if self._sentinel:
             # The login is that of the servers; sentinels are asked without one, and a replica may not have counted yet.
@@ -273,7 +275,7 @@ class _Shared:
         from limits import RateLimitItemPerMinute  # noqa: PLC0415  # as above
         from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
 
-        self._redis = _Redis(redis_url)
+        self._redis = _Redis(redis_url, timeout_s=REDIS_TIMEOUT_S)
         self._limiter = MovingWindowRateLimiter(self._redis.storage)
         self._item = RateLimitItemPerMinute
 

@@ -100,6 +100,9 @@ def test_processes_keep_the_bound_of_a_vendor_together(tmp_path: Path, shared: b
             flags["redis_url"] = cache.url
         with served(tmp_path, workers=2, **flags) as server:
             body = {"topic": "Who asks?", "agents": ["vendor:ok", "vendor:ok"], "rounds": 1}
-            wait_until_ended(server, [server.ask("/api/debates", body).json["id"] for _ in range(12)])
+            deadline = time.monotonic() + WAIT_S
+            while "2" != database.sql("SELECT COUNT(DISTINCT runner) FROM debates", servers.DATABASE):
+                assert time.monotonic() < deadline
+                wait_until_ended(server, [server.ask("/api/debates", body).json["id"] for _ in range(4)])
         with urllib.request.urlopen(f"{vendor}/calls", timeout=10) as answer:
             assert {"ok": 1 if shared else 2} == json.loads(answer.read())["calls"]
