@@ -226,9 +226,9 @@ class Meter:
         """Take one request of so many tokens and return 0; or take nothing and return how many seconds to wait."""
         return await self._run(1, tokens, 0.0, 0)
 
-    async def settle(self, *, requests: int = 0, tokens: int = 0, hold_s: float = 0.0) -> None:
-        """Take more, or give some back where negative; let nobody through for `hold_s`."""
-        await self._run(requests, tokens, hold_s, 1)
+    async def settle(self, *, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Take more tokens, or give some back where negative; let nobody through for `hold_s`."""
+        await self._run(0, tokens, hold_s, 1)
 
     async def _run(self, requests: int, tokens: int, hold_s: float, unasked: int) -> float:
         """Run the script; 0 while Redis is away."""

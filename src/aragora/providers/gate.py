@@ -38,8 +38,8 @@ class Meter(Protocol):
         """Take one request of so many tokens and return 0; or take nothing and return how many seconds to wait."""
         ...
 
-    async def settle(self, *, requests: int = 0, tokens: int = 0, hold_s: float = 0.0) -> None:
-        """Take more, or give some back where negative; let nobody through for `hold_s`."""
+    async def settle(self, *, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Take more tokens, or give some back where negative; let nobody through for `hold_s`."""
         ...
 
 
@@ -74,7 +74,6 @@ class _Ticket:
     """One turn that waits."""
 
     tokens: int
-    until: float  # the loop's time
     let_in: asyncio.Future[None]
 
 
@@ -92,8 +91,8 @@ class Place:
 class Gate:
     """Lets calls through one by one, fairly to debates.
 
-    What its own pace allows is then asked of the meter, where there is one: for the turn that is next, one question at a time. So
-    nothing is asked in vain while this process alone has spent the minute, and without the meter the own pace still holds.
+    What its own pace allows is then asked of the meter, where there is one, by one turn at a time. So nothing is asked in vain
+    while this process alone has spent the minute, and without the meter its own pace still holds.
     """
 
     def __init__(self, limits: Limits, *, clock: Callable[[], float], name: str = "", meters: Meters | None = None) -> None:
@@ -111,9 +110,8 @@ class Gate:
         if meters is not None and (limits.requests_per_minute or limits.tokens_per_minute):
             paces = [(pace.unit_s, pace.burst_s) for pace in (self.requests, self.tokens)]
             self._meter = meters.of(name, *paces)
-        self._asking: asyncio.Task[None] | None = None
-        self._ask_at = float("-inf")  # the loop's time before which the meter need not be asked
-        self._told: set[asyncio.Task[None]] = set()
+        self._asking = False  # whether the turn that was let in last waits for the meter's word
+        self._returned = asyncio.Event()  # tokens were given back
 
     @property
     def waiting(self) -> int:
@@ -149,7 +147,7 @@ class Gate:
             try:
                 yield place
             except Failed as failed:
-                self._learn(place, failed)
+                await self._learn(place, failed)
                 raise
             except BaseException:
                 self.breaker.left(probe=place.probe)
@@ -159,7 +157,7 @@ class Gate:
             self.window.grow()
             counted = place.counted
             if counted is not None and counted.read is not None and counted.written is not None:
-                self._settle(tokens=counted.read + counted.written - place.estimated)
+                await self._settle(counted.read + counted.written - place.estimated)
         finally:
             self.window.end()
             self._pump()
@@ -170,14 +168,15 @@ class Gate:
             detail = f"Not asked, after too many failures in a row; the last was: {self._last.detail}"[:DETAIL_CHARS_MAX]
             raise Failed(self._last.fault, detail, charged=False, retry_after_s=wait_s)
 
-    def _learn(self, place: Place, failed: Failed) -> None:
+    async def _learn(self, place: Place, failed: Failed) -> None:
         now = self._clock()
         self._recent.add(now, None)
         if failed.fault in CONGESTED:
             self.window.cut(started=place.started, now=now)
             if failed.again and failed.retry_after_s is not None:
                 self.requests.hold(now + failed.retry_after_s)
-                self._tell(hold_s=failed.retry_after_s)
+                if self._meter is not None:
+                    await self._meter.settle(hold_s=failed.retry_after_s)
         if failed.blame:
             self._last = failed
             self.breaker.failed(now, probe=place.probe)
@@ -188,107 +187,102 @@ class Gate:
 
     async def _enter(self, lane: str, tokens: int, patience_s: float) -> None:
         """Wait for one's turn, for `patience_s` at most."""
-        if self._meter is None and not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
+        until = self._clock() + patience_s
+        if not self._asking and not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
             self._let_in(tokens)
-            return
+        else:
+            await self._queue(lane, tokens, patience_s)
+        if self._meter is not None:
+            await self._ask(self._meter, tokens, until)
+
+    async def _queue(self, lane: str, tokens: int, patience_s: float) -> None:
+        """Wait until this gate lets the turn in."""
         held_s = self._wait_s(tokens)
         if held_s > patience_s:
             raise _held(held_s)
         if self.waiting >= self._limits.waiting_max:
             raise Failed(Fault.RATE_LIMITED, "As many turns wait for this model as may.", charged=False, retry_after_s=1.0)
-        ticket = _Ticket(tokens, self._clock() + patience_s, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
         self._lanes.add(lane, ticket)
         self._pump()
         try:
             async with asyncio.timeout(patience_s):
                 await ticket.let_in
         except BaseException as error:
-            if ticket.let_in.done() and not ticket.let_in.cancelled() and ticket.let_in.exception() is None:
+            if ticket.let_in.done() and not ticket.let_in.cancelled():
                 self.window.end()
+                self._asking = False
             self._lanes.drop(lane, ticket)
             self._pump()
             if isinstance(error, TimeoutError):
-                raise Failed(
-                    Fault.RATE_LIMITED, f"No place within the limits of this model in {patience_s:.0f} s.", charged=False
-                ) from error
+                raise _late() from error
             raise
 
     def _wait_s(self, tokens: int) -> float:
         now = self._clock()
-        return max(self.requests.wait_s(now), self.tokens.wait_s(now, tokens), self._ask_at - now)
+        return max(self.requests.wait_s(now), self.tokens.wait_s(now, tokens))
 
     def _let_in(self, tokens: int) -> None:
         now = self._clock()
         self.requests.take(now)
         self.tokens.take(now, tokens)
         self.window.start()
+        self._asking = self._meter is not None
+
+    async def _ask(self, meter: Meter, tokens: int, until: float) -> None:
+        """Have the meter let in the turn that this gate has let in; meanwhile nobody else is."""
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                await self._taken(meter, tokens, until)
+        except BaseException as error:
+            self.requests.correct(-1)
+            self.tokens.correct(-tokens)
+            self.window.end()
+            if isinstance(error, TimeoutError):
+                raise _late() from error
+            raise
+        finally:
+            self._asking = False
+            self._pump()
+
+    async def _taken(self, meter: Meter, tokens: int, until: float) -> None:
+        """Ask until the meter says yes, each time not before it may."""
+        while (wait_s := await meter.take(tokens)) > 0:
+            if self._clock() + wait_s > until:
+                raise _held(wait_s)
+            self._returned.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait_s, TOKENS_BACK_S) if self._limits.tokens_per_minute else wait_s):
+                    await self._returned.wait()
+
+    async def _settle(self, tokens: int) -> None:
+        """Take more tokens, or give some back, once it is known how many a call had."""
+        self.tokens.correct(tokens)
+        if self._meter is not None and self._limits.tokens_per_minute:
+            await self._meter.settle(tokens=tokens)
+            self._returned.set()
 
     def _pump(self) -> None:
         """Let in whoever may go; if only the pace is in the way, come back when it is not."""
-        while (ticket := self._lanes.first()) is not None and self.window.free and self._asking is None:
-            if ticket.let_in.done():  # it was cancelled, and does not know yet
-                self._lanes.pop()
-                continue
+        while (ticket := self._lanes.first()) is not None and self.window.free and not self._asking:
             wait_s = self._wait_s(ticket.tokens)
             if wait_s > 0:
                 self._later(wait_s)
                 return
-            if self._meter is not None:
-                self._asking = asyncio.get_running_loop().create_task(self._ask(self._meter, ticket))
-                return
-            self._admit(ticket)
-
-    def _admit(self, ticket: _Ticket) -> None:
-        """Let in the turn that is next."""
-        self._lanes.pop()
-        self._let_in(ticket.tokens)
-        ticket.let_in.set_result(None)
-
-    async def _ask(self, meter: Meter, ticket: _Ticket) -> None:
-        """Ask the meter for the turn that is next, and stays so meanwhile unless it leaves."""
-        wait_s = await meter.take(ticket.tokens)
-        now, self._asking = self._clock(), None
-        if wait_s > 0:
-            self._ask_at = now + (min(wait_s, TOKENS_BACK_S) if self._limits.tokens_per_minute else wait_s)
-            if now + wait_s > ticket.until and not ticket.let_in.done():
-                self._lanes.pop()
-                ticket.let_in.set_exception(_held(wait_s))
-        elif ticket.let_in.done():
-            self._tell(requests=-1, tokens=-ticket.tokens)
-        else:
-            self._admit(ticket)
-        self._pump()
-
-    def _settle(self, *, tokens: int) -> None:
-        """Take more tokens, or give some back, once it is known how many a call had."""
-        self.tokens.correct(tokens)
-        if self._limits.tokens_per_minute:
-            self._tell(tokens=tokens)
-
-    def _tell(self, *, requests: int = 0, tokens: int = 0, hold_s: float = 0.0) -> None:
-        """Let the meter know, while the turn goes on."""
-        if self._meter is not None:
-            task = asyncio.get_running_loop().create_task(self._told_of(self._meter, requests, tokens, hold_s))
-            self._told.add(task)
-            task.add_done_callback(self._told.discard)
-
-    async def _told_of(self, meter: Meter, requests: int, tokens: int, hold_s: float) -> None:
-        await meter.settle(requests=requests, tokens=tokens, hold_s=hold_s)
-        if requests < 0 or tokens < 0:  # the next turn may be let in earlier than it was told
-            self._ask_at = float("-inf")
-            self._pump()
-
-    async def close(self) -> None:
-        """Wait until the meter knows everything."""
-        if self._asking is not None:
-            await asyncio.wait([self._asking])
-        if self._told:
-            await asyncio.wait(self._told)
+            self._lanes.pop()
+            if not ticket.let_in.done():
+                self._let_in(ticket.tokens)
+                ticket.let_in.set_result(None)
 
     def _later(self, wait_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+
+
+def _late() -> Failed:
+    """What a turn is told that waited in vain."""
+    return Failed(Fault.RATE_LIMITED, "No place within the limits of this model in the time of the turn.", charged=False)
 
 
 def _held(wait_s: float) -> Failed:

@@ -32,9 +32,7 @@ class Remote:
         self._schemaless: set[str] = set()  # models that were found to know no schemas
 
     async def close(self) -> None:
-        """Let the meters know everything; the transport is shared."""
-        for gate in self._gates.values():
-            await gate.close()
+        """Nothing of its own: the transport is shared."""
 
     def gate(self, model: str) -> Gate:
         """The gate before a model."""
