@@ -1,7 +1,11 @@
 """Builders for tests that ask models: endpoints on the test server, requests, and what it takes to run them."""
 
 import asyncio
-from collections.abc import Coroutine
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
@@ -18,6 +22,18 @@ KEY = "sk-planted-0123456789abcdef"
 # A provider for each wire, and what stands between the root of the test server and the base URL that its vendor's SDK takes.
 PROVIDERS = {"openai": "/v1", "anthropic": "", "google": "", "mistral": ""}
 QUICK = {"first_token_s": 0.6, "idle_s": 0.6, "connect_s": 2.0}
+
+
+@contextmanager
+def models(pace_s: float = 0.0) -> Iterator[str]:
+    """A models server in a process of its own, and its root URL."""
+    command = [sys.executable, str(Path(__file__).with_name("models_server.py")), str(pace_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def run(task: Coroutine[Any, Any, T]) -> T:

@@ -36,7 +36,7 @@ from aragora.dispatch import Dispatch, FleetDispatch
 from aragora.engine import Bounds, Engine
 from aragora.errors import ConfigError
 from aragora.feed import Feed
-from aragora.limits import Limits, Proxies
+from aragora.limits import Limits, Meters, Proxies
 from aragora.memory import FAST, MEDIUM, Memory
 from aragora.metrics import Metrics
 from aragora.objectives import Objectives
@@ -188,7 +188,9 @@ def agents_of(loaded: Loaded, traces: Traces | None = None) -> Agents:
     known = catalogue(loaded.agents, loaded.providers, loaded.secret, faults)
     if faults:
         raise ConfigError("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Agents(demo_delay_s=loaded.settings.demo_delay_s, catalogue=known, traces=traces)
+    settings = loaded.settings
+    meters = Meters(settings.redis_url) if settings.redis_url else None
+    return Agents(demo_delay_s=settings.demo_delay_s, catalogue=known, traces=traces, meters=meters)
 
 
 def memory_of(settings: Settings, store: Store) -> Memory:

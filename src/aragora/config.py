@@ -124,7 +124,9 @@ class Settings:
         "", "Database; empty means `sqlite:///DATA_DIR/aragora_debates.db`.", flaw=flaws.of_database, secret=True
     )
     database_replica_url: str = _text("", "PostgreSQL copy that lists are read from.", flaw=flaws.of_postgres, secret=True)
-    redis_url: str = _text("", "Redis for live events and limits of several processes.", flaw=flaws.of_redis, secret=True)
+    redis_url: str = _text(
+        "", "Redis for live events and limits (of callers, of models) of several processes.", flaw=flaws.of_redis, secret=True
+    )
     signing_key: str = _text("", "Ed25519 key that signs receipts: 32 bytes in hexadecimal.", flaw=flaws.of_key, secret=True)
     db_pool_size: int = _number(20, "Connections kept to a database server.", unit="connections", low=1, high=10_000)
     db_max_overflow: int = _number(10, "Connections beyond the pool under load.", unit="connections", high=10_000)

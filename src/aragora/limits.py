@@ -1,13 +1,14 @@
-"""How often a caller may ask: requests counted over the last minute. Imports errors only.
+"""How often a caller may ask, and how often we may ask a model: what is counted over the last minute. Imports errors only.
 
 A limit of 0 is no limit. Counting is in memory, or by the `limits` library in Redis for all processes together. While Redis is
 away each process counts for itself, but for attempts to log in, which are refused: guesses of a password must not become cheaper
-by being spread.
+by being spread. Calls of models are counted for all processes by meters; in memory they are by `providers.gate`.
 """
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -26,6 +27,8 @@ WINDOW_S = 60
 CLOSED = frozenset({"auth"})
 # A request waits for Redis no longer than this, and for so long after that Redis is not asked at all.
 REDIS_TIMEOUT_S = 0.25
+# A call of a model takes seconds itself, and one too many may be refused by the vendor.
+METER_TIMEOUT_S = 1.0
 REDIS_PORT = 6379
 AWAY_S = 1.0
 RETRY_AFTER_S = 5.0
@@ -33,6 +36,31 @@ RETRY_AFTER_S = 5.0
 NETWORK_BITS = 64
 # Of so many callers it is remembered which address counts.
 ADDRESSES_MAX = 4096
+
+METER = "aragora:meter:"
+MICRO = 1_000_000
+# What `providers.flow.Pace` does, for requests and tokens at once: when all that was taken will have been paid off is kept, in
+# microseconds of Redis' own clock. ARGV: for either, units to take, microseconds of a unit and of a burst; then for how long to
+# hold everybody, and whether to take without asking. Returns 0, or how long to wait, and then nothing was taken.
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local known = redis.call('HMGET', KEYS[1], 'requests', 'tokens', 'held')
+local held = tonumber(known[3] or 0)
+local wait, due = held - now, {}
+for i = 1, 2 do
+  local units, unit, burst = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local owed = math.max(tonumber(known[i] or 0), now)
+  wait = math.max(wait, owed + math.min(units * unit, burst) - burst - now)
+  due[i] = owed + units * unit
+end
+if wait > 0 and ARGV[8] == '0' then return math.ceil(wait) end
+held = math.max(held, now + ARGV[7])
+local function text(number) return string.format('%.0f', number) end
+redis.call('HSET', KEYS[1], 'requests', text(due[1]), 'tokens', text(due[2]), 'held', text(held))
+redis.call('PEXPIRE', KEYS[1], text(math.max(1, math.ceil((math.max(due[1], due[2], held) - now) / 1000))))
+return 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +100,7 @@ class Limits:
         self._amounts = {kind: amount for kind, amount in per_minute.items() if amount}
         self._own = _Minute()
         self._shared = _Shared(redis_url) if redis_url and self._amounts else None
-        self._away_until = 0.0
+        self._away = _Away("limits are counted by each process")
 
     async def count(self, kind: str, caller: str) -> Allowance | None:
         """Count one request; what is left then, or None where nothing is counted."""
@@ -81,12 +109,9 @@ class Limits:
             return None
         if self._shared is None:
             return self._own.count(kind, amount, caller)
-        if monotonic() >= self._away_until:
-            try:
+        if not self._away:
+            with self._away.found():
                 return await self._shared.count(kind, amount, caller)
-            except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are still answered
-                self._away_until = monotonic() + AWAY_S
-                log.warning("limits are counted by each process", error=type(error).__name__)
         if kind in CLOSED:
             raise Overloaded("Nobody can log in at the moment.", retry_after_s=RETRY_AFTER_S)
         return self._own.count(kind, amount, caller)
@@ -138,24 +163,120 @@ class _Minute:
         self._asked = {name: asked for name, asked in self._asked.items() if asked[-1] > now - WINDOW_S}
 
 
-class _Shared:
-    """The same count for all processes, in Redis, which need not be there yet."""
+class _Away:
+    """Whether Redis was found to be away a moment ago; said once, until it is back."""
+
+    def __init__(self, meaning: str) -> None:
+        self._meaning, self._until, self._said = meaning, 0.0, False
+
+    def __bool__(self) -> bool:
+        return monotonic() < self._until
+
+    @contextmanager
+    def found(self) -> Iterator[None]:
+        """Swallow whatever is wrong with Redis: what is asked of us is done without."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            self._until = monotonic() + AWAY_S
+            if not self._said:
+                log.warning(self._meaning, error=type(error).__name__)
+            self._said = True
+        else:
+            self._said = False
+
+
+class Meters:
+    """Counts for all processes together what each model is asked, in Redis, which need not be there."""
 
     def __init__(self, redis_url: str) -> None:
+        """Nothing is imported or connected to until a model is asked."""
+        self._redis_url = redis_url
+        self._redis: _Redis | None = None
+        self._away = _Away("calls of models are counted by each process")
+
+    def of(self, name: str, requests: tuple[float, float], tokens: tuple[float, float]) -> "Meter":
+        """The meter of a model; seconds of a unit and of a burst, for requests and for tokens."""
+        if self._redis is None:
+            self._redis = _Redis(self._redis_url, timeout_s=METER_TIMEOUT_S)
+        return Meter(self._redis.client.register_script(TAKE), METER + name, requests, tokens, self._away)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._redis is not None:
+            await self._redis.close()
+
+
+class Meter:
+    """Counts what one model is asked."""
+
+    def __init__(
+        self,
+        script: Callable[..., Awaitable[int]],
+        key: str,
+        requests: tuple[float, float],
+        tokens: tuple[float, float],
+        away: _Away,
+    ) -> None:
+        """`requests` and `tokens` are seconds of a unit and of a burst."""
+        self._script, self._key, self._away = script, key, away
+        self._requests, self._tokens = ([seconds * MICRO for seconds in rate] for rate in (requests, tokens))
+
+    async def take(self, tokens: int) -> float:
+        """Take one request of so many tokens and return 0; or take nothing and return how many seconds to wait."""
+        return await self._run(1, tokens, 0.0, 0)
+
+    async def settle(self, *, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Take more tokens, or give some back where negative; let nobody through for `hold_s`."""
+        await self._run(0, tokens, hold_s, 1)
+
+    async def _run(self, requests: int, tokens: int, hold_s: float, unasked: int) -> float:
+        """Run the script; 0 while Redis is away."""
+        if not self._away:
+            given = [requests, *self._requests, tokens, *self._tokens, hold_s * MICRO, unasked]
+            with self._away.found():
+                return await self._script(keys=[self._key], args=given) / MICRO
+        return 0.0
+
+
+class _Redis:
+    """Connections to Redis: one server, one behind sentinels, or a cluster."""
+
+    def __init__(self, redis_url: str, *, timeout_s: float) -> None:
         # Without Redis nothing of the library is needed, and importing it takes time.
-        from limits import RateLimitItemPerMinute  # noqa: PLC0415
-        from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
         from limits.storage import storage_from_string  # noqa: PLC0415
 
-        options: dict[str, Any] = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
         self._sentinel = redis_url.startswith("redis+sentinel://")
         if self._sentinel:
             # The login is that of the servers; sentinels are asked without one, and a replica may not have counted yet.
             options |= {"use_replicas": False, "sentinel_kwargs": {**options, "username": None, "password": None}}
-        self._storage = storage_from_string(
+        self.storage: Any = storage_from_string(
             f"async+{_with_ports(redis_url)}", implementation="redispy", wrap_exceptions=True, **options
         )
-        self._limiter = MovingWindowRateLimiter(self._storage)
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401  # of redis-py, which the library chose by the URL
+        """The client."""
+        return self.storage.bridge.get_connection()
+
+    async def close(self) -> None:
+        """Let go."""
+        bridge = self.storage.bridge
+        sentinels = bridge.sentinel.sentinels if self._sentinel else ()
+        for client in (bridge.storage, *sentinels):
+            await client.aclose()
+
+
+class _Shared:
+    """The same count for all processes, in Redis, which need not be there yet."""
+
+    def __init__(self, redis_url: str) -> None:
+        from limits import RateLimitItemPerMinute  # noqa: PLC0415  # as above
+        from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415
+
+        self._redis = _Redis(redis_url, timeout_s=REDIS_TIMEOUT_S)
+        self._limiter = MovingWindowRateLimiter(self._redis.storage)
         self._item = RateLimitItemPerMinute
 
     async def count(self, kind: str, amount: int, caller: str) -> Allowance:
@@ -166,10 +287,7 @@ class _Shared:
         return Allowance(kind, amount, max(0, window.remaining), reset_s, granted)
 
     async def close(self) -> None:
-        bridge: Any = self._storage.bridge  # type: ignore[union-attr]  # redis-py behind it
-        sentinels = bridge.sentinel.sentinels if self._sentinel else ()
-        for client in (bridge.storage, *sentinels):
-            await client.aclose()
+        await self._redis.close()
 
 
 def _with_ports(redis_url: str) -> str:

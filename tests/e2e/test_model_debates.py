@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from model_builders import PROVIDERS
+from model_builders import PROVIDERS, models
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -26,18 +26,6 @@ KEYS = {
 }
 HEADER_SECRET = "planted-header-value-42"
 WAIT_S = 30.0
-
-
-@contextmanager
-def models(pace_s: float = 0.0) -> Iterator[str]:
-    """A models server in a process of its own, and its root URL."""
-    command = [sys.executable, str(ROOT / "tests" / "models_server.py"), str(pace_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import servers
 from builders import WAIT_S, Served, served
+from model_builders import models
 
 WORKERS = 3
 BODY = {"topic": "One or many?", "agents": ["demo", "demo", "demo"], "rounds": 2, "rule": "unanimous"}
@@ -85,3 +87,22 @@ def test_server_that_was_suspended_goes_on(server: Served) -> None:
         time.sleep(0.3)  # it would pass on what it thinks it heard within that
     assert before == children(server)
     assert "stopping" not in "".join(server.lines)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["with Redis", "without"])
+def test_processes_keep_the_bound_of_a_vendor_together(tmp_path: Path, shared: bool) -> None:
+    """Of a model that may be asked once a minute, two processes with many debates ask once; without Redis, each once."""
+    with servers.postgres() as database, servers.redis() as cache, models() as vendor:
+        bounds = "wire = 'openai'\nkeyless = true\nrequests_per_minute = 1"
+        (tmp_path / "aragora.toml").write_text(f"[providers.vendor]\nbase_url = '{vendor}/v1'\n{bounds}\n")
+        flags = {"database_url": database.url(), "max_running_debates": 3, "turn_timeout_s": 5}
+        if shared:
+            flags["redis_url"] = cache.url
+        with served(tmp_path, workers=2, **flags) as server:
+            body = {"topic": "Who asks?", "agents": ["vendor:ok", "vendor:ok"], "rounds": 1}
+            deadline = time.monotonic() + WAIT_S
+            while "2" != database.sql("SELECT COUNT(DISTINCT runner) FROM debates", servers.DATABASE):
+                assert time.monotonic() < deadline
+                wait_until_ended(server, [server.ask("/api/debates", body).json["id"] for _ in range(4)])
+        with urllib.request.urlopen(f"{vendor}/calls", timeout=10) as answer:
+            assert {"ok": 1 if shared else 2} == json.loads(answer.read())["calls"]

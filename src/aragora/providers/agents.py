@@ -22,7 +22,7 @@ from aragora.traces import Silent, Traces
 
 if TYPE_CHECKING:
     from aragora.providers.client import Transport
-    from aragora.providers.gate import Condition
+    from aragora.providers.gate import Condition, Meters
     from aragora.providers.remote import Remote
 
 # The module of each wire, imported when a provider that speaks it is first asked.
@@ -50,11 +50,15 @@ class Agents:
         catalogue: Catalogue | None = None,
         jitter: Callable[[], float] = pause_share,
         traces: Traces | None = None,
+        meters: "Meters | None" = None,
     ) -> None:
-        """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry."""
+        """`demo_delay_s` is how long a demo agent takes; `jitter` says which share of the longest pause precedes a retry.
+
+        With `meters` the calls of all processes to a model are counted together.
+        """
         self.catalogue = catalogue or Catalogue()
         self._jitter = jitter
-        self._traces = traces or Silent()
+        self._traces, self._meters = traces or Silent(), meters
         self._providers: dict[str, Provider] = {"demo": Demo(demo_delay_s), "sim": Sim()}
         self._transport: Transport | None = None
 
@@ -185,7 +189,7 @@ class Agents:
     def _remote(self, source: Source) -> Provider:
         from aragora.providers.remote import Remote  # noqa: PLC0415 -- aiohttp is for those who ask real models
 
-        return Remote(source, self._wire(source), self.transport, jitter=self._jitter)
+        return Remote(source, self._wire(source), self.transport, jitter=self._jitter, meters=self._meters)
 
     def _wire(self, source: Source) -> "Wire":
         return cast("Wire", import_module(WIRES[source.endpoint.wire]))
@@ -203,5 +207,7 @@ class Agents:
         """Give back connections."""
         for provider in self._providers.values():
             await provider.close()
+        if self._meters is not None:
+            await self._meters.close()
         if self._transport is not None:
             await self._transport.close()

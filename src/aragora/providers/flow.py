@@ -28,23 +28,23 @@ class Pace:
 
     def __init__(self, per_minute: float) -> None:
         """`per_minute` units; 0 is no limit."""
-        self._unit_s = 60.0 / per_minute if per_minute else 0.0
-        self._burst_s = max(BURST_S, self._unit_s) if per_minute else 0.0
+        self.unit_s = 60.0 / per_minute if per_minute else 0.0
+        self.burst_s = max(BURST_S, self.unit_s) if per_minute else 0.0
         self._due = float("-inf")  # when all that was taken will have been paid off
         self._held = float("-inf")
 
     def wait_s(self, now: float, units: float = 1.0) -> float:
         """How long to wait before `units` may be taken; more than fits at once need an empty account, no more."""
-        needed = min(units * self._unit_s, self._burst_s)
-        return max(0.0, self._held - now, max(self._due, now) + needed - self._burst_s - now)
+        needed = min(units * self.unit_s, self.burst_s)
+        return max(0.0, self._held - now, max(self._due, now) + needed - self.burst_s - now)
 
     def take(self, now: float, units: float = 1.0) -> None:
         """Take `units`."""
-        self._due = max(self._due, now) + units * self._unit_s
+        self._due = max(self._due, now) + units * self.unit_s
 
     def correct(self, units: float) -> None:
         """Take `units` more, or give some back, once the real number is known."""
-        self._due += units * self._unit_s
+        self._due += units * self.unit_s
 
     def hold(self, until: float) -> None:
         """Let nobody through before `until`."""

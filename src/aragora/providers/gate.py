@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aragora.debate.model import Fault
 from aragora.providers.faults import DETAIL_CHARS_MAX
@@ -13,6 +14,8 @@ from aragora.providers.wire import Failed, Tokens
 # Faults that say nothing about whether the endpoint works.
 SILENT = frozenset({Fault.RATE_LIMITED, Fault.TIMEOUT, Fault.BUDGET})
 CONGESTED = frozenset({Fault.RATE_LIMITED, Fault.OVERLOADED})
+# How soon it is asked again for tokens: a call takes as many as it may need, and gives back what it did not.
+TOKENS_BACK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,30 @@ class Limits:
     waiting_max: int = 2000  # turns that wait for their call
     failures_max: int = 5  # in a row, before the breaker opens
     open_s: float = 5.0  # how long it stays open before a probe
+
+
+class Meter(Protocol):
+    """Counts what all processes together ask one model, at one `Pace` for requests and one for tokens."""
+
+    async def take(self, tokens: int) -> float:
+        """Take one request of so many tokens and return 0; or take nothing and return how many seconds to wait."""
+        ...
+
+    async def settle(self, *, tokens: int = 0, hold_s: float = 0.0) -> None:
+        """Take more tokens, or give some back where negative; let nobody through for `hold_s`."""
+        ...
+
+
+class Meters(Protocol):
+    """Gives the meter of each model."""
+
+    def of(self, name: str, requests: tuple[float, float], tokens: tuple[float, float]) -> Meter:
+        """The meter of that name, with `unit_s` and `burst_s` of either pace."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it counts with."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +89,14 @@ class Place:
 
 
 class Gate:
-    """Lets calls through one by one, fairly to debates."""
+    """Lets calls through one by one, fairly to debates.
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float]) -> None:
-        """`clock` is the loop's, in seconds."""
+    What its own pace allows is then asked of the meter, where there is one, by one turn at a time. So nothing is asked in vain
+    while this process alone has spent the minute, and without the meter its own pace still holds.
+    """
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float], name: str = "", meters: Meters | None = None) -> None:
+        """`clock` is the loop's, in seconds; `name` is what all processes call the model."""
         self._limits, self._clock = limits, clock
         self.requests = Pace(limits.requests_per_minute)
         self.tokens = Pace(limits.tokens_per_minute)
@@ -75,6 +106,12 @@ class Gate:
         self._lanes: Lanes[_Ticket] = Lanes()
         self._timer: asyncio.TimerHandle | None = None
         self._last = Failed(Fault.UNAVAILABLE, "")  # the failure that last spoke against the endpoint
+        self._meter: Meter | None = None
+        if meters is not None and (limits.requests_per_minute or limits.tokens_per_minute):
+            paces = [(pace.unit_s, pace.burst_s) for pace in (self.requests, self.tokens)]
+            self._meter = meters.of(name, *paces)
+        self._asking = False  # whether the turn that was let in last waits for the meter's word
+        self._returned = asyncio.Event()  # tokens were given back
 
     @property
     def waiting(self) -> int:
@@ -110,7 +147,7 @@ class Gate:
             try:
                 yield place
             except Failed as failed:
-                self._learn(place, failed)
+                await self._learn(place, failed)
                 raise
             except BaseException:
                 self.breaker.left(probe=place.probe)
@@ -120,7 +157,7 @@ class Gate:
             self.window.grow()
             counted = place.counted
             if counted is not None and counted.read is not None and counted.written is not None:
-                self.tokens.correct(counted.read + counted.written - place.estimated)
+                await self._settle(counted.read + counted.written - place.estimated)
         finally:
             self.window.end()
             self._pump()
@@ -131,13 +168,15 @@ class Gate:
             detail = f"Not asked, after too many failures in a row; the last was: {self._last.detail}"[:DETAIL_CHARS_MAX]
             raise Failed(self._last.fault, detail, charged=False, retry_after_s=wait_s)
 
-    def _learn(self, place: Place, failed: Failed) -> None:
+    async def _learn(self, place: Place, failed: Failed) -> None:
         now = self._clock()
         self._recent.add(now, None)
         if failed.fault in CONGESTED:
             self.window.cut(started=place.started, now=now)
             if failed.again and failed.retry_after_s is not None:
                 self.requests.hold(now + failed.retry_after_s)
+                if self._meter is not None:
+                    await self._meter.settle(hold_s=failed.retry_after_s)
         if failed.blame:
             self._last = failed
             self.breaker.failed(now, probe=place.probe)
@@ -148,17 +187,19 @@ class Gate:
 
     async def _enter(self, lane: str, tokens: int, patience_s: float) -> None:
         """Wait for one's turn, for `patience_s` at most."""
-        if not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
+        until = self._clock() + patience_s
+        if not self._asking and not self._lanes and self._wait_s(tokens) == 0 and self.window.free:
             self._let_in(tokens)
-            return
+        else:
+            await self._queue(lane, tokens, patience_s)
+        if self._meter is not None:
+            await self._ask(self._meter, tokens, until)
+
+    async def _queue(self, lane: str, tokens: int, patience_s: float) -> None:
+        """Wait until this gate lets the turn in."""
         held_s = self._wait_s(tokens)
         if held_s > patience_s:
-            raise Failed(
-                Fault.RATE_LIMITED,
-                f"The limits of this model leave no call for {held_s:.0f} s.",
-                charged=False,
-                retry_after_s=held_s,
-            )
+            raise _held(held_s)
         if self.waiting >= self._limits.waiting_max:
             raise Failed(Fault.RATE_LIMITED, "As many turns wait for this model as may.", charged=False, retry_after_s=1.0)
         ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
@@ -170,12 +211,11 @@ class Gate:
         except BaseException as error:
             if ticket.let_in.done() and not ticket.let_in.cancelled():
                 self.window.end()
+                self._asking = False
             self._lanes.drop(lane, ticket)
             self._pump()
             if isinstance(error, TimeoutError):
-                raise Failed(
-                    Fault.RATE_LIMITED, f"No place within the limits of this model in {patience_s:.0f} s.", charged=False
-                ) from error
+                raise _late() from error
             raise
 
     def _wait_s(self, tokens: int) -> float:
@@ -187,10 +227,44 @@ class Gate:
         self.requests.take(now)
         self.tokens.take(now, tokens)
         self.window.start()
+        self._asking = self._meter is not None
+
+    async def _ask(self, meter: Meter, tokens: int, until: float) -> None:
+        """Have the meter let in the turn that this gate has let in; meanwhile nobody else is."""
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                await self._taken(meter, tokens, until)
+        except BaseException as error:
+            self.requests.correct(-1)
+            self.tokens.correct(-tokens)
+            self.window.end()
+            if isinstance(error, TimeoutError):
+                raise _late() from error
+            raise
+        finally:
+            self._asking = False
+            self._pump()
+
+    async def _taken(self, meter: Meter, tokens: int, until: float) -> None:
+        """Ask until the meter says yes, each time not before it may."""
+        while (wait_s := await meter.take(tokens)) > 0:
+            if self._clock() + wait_s > until:
+                raise _held(wait_s)
+            self._returned.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait_s, TOKENS_BACK_S) if self._limits.tokens_per_minute else wait_s):
+                    await self._returned.wait()
+
+    async def _settle(self, tokens: int) -> None:
+        """Take more tokens, or give some back, once it is known how many a call had."""
+        self.tokens.correct(tokens)
+        if self._meter is not None and self._limits.tokens_per_minute:
+            await self._meter.settle(tokens=tokens)
+            self._returned.set()
 
     def _pump(self) -> None:
         """Let in whoever may go; if only the pace is in the way, come back when it is not."""
-        while (ticket := self._lanes.first()) is not None and self.window.free:
+        while (ticket := self._lanes.first()) is not None and self.window.free and not self._asking:
             wait_s = self._wait_s(ticket.tokens)
             if wait_s > 0:
                 self._later(wait_s)
@@ -204,3 +278,14 @@ class Gate:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+
+
+def _late() -> Failed:
+    """What a turn is told that waited in vain."""
+    return Failed(Fault.RATE_LIMITED, "No place within the limits of this model in the time of the turn.", charged=False)
+
+
+def _held(wait_s: float) -> Failed:
+    """What a turn is told that cannot wait so long."""
+    why = f"The limits of this model leave no call for {wait_s:.0f} s."
+    return Failed(Fault.RATE_LIMITED, why, charged=False, retry_after_s=wait_s)

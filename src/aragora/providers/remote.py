@@ -10,7 +10,7 @@ from aragora.debate.model import Fault, Usage
 from aragora.providers import Completion, OnText, Request
 from aragora.providers.client import Transport
 from aragora.providers.endpoints import Source
-from aragora.providers.gate import Condition, Gate
+from aragora.providers.gate import Condition, Gate, Meters
 from aragora.providers.money import usage_of, worst_usd
 from aragora.providers.wire import Ask, Failed, Reply, Wire
 
@@ -23,9 +23,11 @@ REJECTED = ("HTTP 400", "HTTP 422")
 class Remote:
     """A provider reached over HTTP."""
 
-    def __init__(self, source: Source, wire: Wire, transport: Transport, *, jitter: Callable[[], float]) -> None:
-        """`jitter` says which share of the longest pause is made before a retry."""
-        self._source, self._wire, self._transport, self._jitter = source, wire, transport, jitter
+    def __init__(
+        self, source: Source, wire: Wire, transport: Transport, *, jitter: Callable[[], float], meters: Meters | None = None
+    ) -> None:
+        """`jitter` says which share of the longest pause is made before a retry; with `meters` processes count together."""
+        self._source, self._wire, self._transport, self._jitter, self._meters = source, wire, transport, jitter, meters
         self._gates: dict[str, Gate] = {}
         self._schemaless: set[str] = set()  # models that were found to know no schemas
 
@@ -35,7 +37,8 @@ class Remote:
     def gate(self, model: str) -> Gate:
         """The gate before a model."""
         if model not in self._gates:
-            self._gates[model] = Gate(self._source.limits(model), clock=asyncio.get_running_loop().time)
+            name, clock = f"{self._source.endpoint.name}:{model}", asyncio.get_running_loop().time
+            self._gates[model] = Gate(self._source.limits(model), clock=clock, name=name, meters=self._meters)
         return self._gates[model]
 
     def conditions(self) -> Mapping[str, Condition]:
