@@ -177,10 +177,9 @@ class Engine:
         """
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            if start and (parent := self.metrics.traces.here):
-                await self._parents.keep(debate_id, parent)  # first: another process may take the debate as soon as it is stored
-            lap("logic")
             brief = replace(brief, alike=await self._ranks.alike([seat.agent for seat in brief.seats]))
+            filing = replace(filing, parent=self.metrics.traces.here) if start and self.metrics.traces.on else filing
+            lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)
             if start:
                 log.info("debate started", debate_id=debate_id, seats=len(brief.seats))

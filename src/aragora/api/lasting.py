@@ -87,7 +87,7 @@ class Lasting:
             return None
         began = perf_counter()
         if kept.state != self._state() or kept.until < monotonic():
-            del self._kept[question]
+            self._drop(question)
             return None
         spent = b""
         if kept.limit:
@@ -117,6 +117,7 @@ class Lasting:
         if looked is None or status not in WHOLE or not _worth(scope, headers, body):
             return
         question, caller = scope[QUESTION], scope["caller"]
+        self._drop(question)
         if len(self._kept) >= ENTRIES_MAX or self._bytes > BYTES_MAX:
             self._kept.clear()
             self._bytes = 0
@@ -132,7 +133,12 @@ class Lasting:
             caller=caller.name if caller.user_id else "",
             forwarded=forwarded.decode("latin-1"),
         )
-        self._bytes += len(question) + len(body)
+        self._bytes += len(question) + len(self._kept[question].tail)
+
+    def _drop(self, question: bytes) -> None:
+        known = self._kept.pop(question, None)
+        if known is not None:
+            self._bytes -= len(question) + len(known.tail)
 
 
 def _worth(scope: Scope, headers: Headers, body: bytes) -> bool:

@@ -47,13 +47,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filing:
-    """Where a debate came from, and the batch that it belongs to."""
+    """Where a debate came from, and the batch that it belongs to; `parent` is the span that it was asked for in."""
 
     origin: str | None = None
     origin_id: str | None = None
     batch_id: str | None = None
     owner_id: str | None = None
     visibility: Visibility = Visibility.PUBLIC
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,9 +263,8 @@ def _migrate(writer: apsw.Connection, migrations: Sequence[Migration], now: str)
     applied = []
     for migration in migrations:
         with writer:
-            writer.execute(
-                "UPDATE migrations SET name = name"
-            )  # takes the write lock, so that two processes cannot both apply it
+            # Takes the write lock, so that two processes cannot both apply it.
+            writer.execute("UPDATE migrations SET name = name")
             known = writer.execute("SELECT checksum FROM migrations WHERE name = ?", (migration.name,)).fetchall()
             if known and known[0][0] != migration.checksum:
                 raise StoreError(f"Migration {migration.name} was edited after it had been applied.")

@@ -27,6 +27,7 @@ from aragora.store.chain import written
 from aragora.store.hooks import deliver
 from aragora.store.leases import TAKEN
 from aragora.store.listing import counted, listed
+from aragora.store.parents import under
 from aragora.store.records import (
     Cast,
     Claim,
@@ -181,6 +182,8 @@ class Store:
         work = [Statement(INSERT_DEBATE, values), Statement(COUNT_DEBATE, {"visibility": filing.visibility}), text]
         if start:
             work.append(written(debate_id, DebateStarted(brief=brief), at))
+        if filing.parent:
+            work.append(under(debate_id, filing.parent))
         for message in told:
             followed = [written(debate_id, message, at), *await self._projections(debate_id, message, at)]
             work += [Statement(ONE_MORE, {"id": debate_id}), *(_numbered(each) for each in followed)]

@@ -49,7 +49,7 @@ class OpenTelemetry:
         return carrier.get("traceparent", "")
 
     @contextmanager
-    def step(self, name: str, **about: str | int) -> Iterator[None]:
+    def step(self, name: str, /, **about: str | int) -> Iterator[None]:
         """A span around a step, under the span at hand."""
         with self._tracer.start_as_current_span(STEPS.get(name, name), attributes=_ours(about)):
             yield
@@ -60,14 +60,14 @@ class OpenTelemetry:
         self._tracer.start_span(STEPS.get(name, name), start_time=now - int(NS * seconds)).end(now)
 
     @contextmanager
-    def debate(self, debate_id: str, parent: str) -> Iterator[None]:
+    def debate(self, debate_id: str, parent: str, /) -> Iterator[None]:
         """A span around the run of a debate, in the trace of the request that asked for it."""
         above = _wire.extract({"traceparent": parent}, context=Context())
         with self._tracer.start_as_current_span("debate", above, attributes=_ours({"debate_id": debate_id})):
             yield
 
     @contextmanager
-    def call(self, provider: str, model: str, agent: str, debate_id: str) -> Iterator["_Call"]:
+    def call(self, provider: str, model: str, agent: str, debate_id: str, /) -> Iterator["_Call"]:
         """A span around a question to a model, by the GenAI conventions."""
         about = {
             "gen_ai.operation.name": "chat",
