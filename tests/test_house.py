@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-# Who may import whom; what is not named here may not be imported. Everybody may import `errors`, and siblings in a folder.
+# Who may import whom; what is not named here may not be imported. Everybody may import `errors`, `times` and siblings in a folder.
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "log": set(),
     "limits": set(),
     "errors": set(),
+    "times": set(),
 }
 PURE = {
     *("collections", "copy", "dataclasses", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json"),
@@ -117,7 +118,7 @@ def wrong_direction(module: Module) -> Iterator[str]:
     for name in imports(module):
         first, *rest = name.split(".")
         if first == "aragora" and rest and rest[0] in ALLOWED:
-            if rest[0] not in {module.part, "errors"} | ALLOWED.get(module.part, set()):
+            if rest[0] not in {module.part, "errors", "times"} | ALLOWED.get(module.part, set()):
                 yield f"{module.name} may not import {rest[0]}"
         elif first == "None" or first.startswith("."):
             yield f"{module.name} has a relative import"

@@ -9,7 +9,6 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from time import monotonic
 
@@ -35,6 +34,7 @@ from aragora.store.parents import Parents
 from aragora.store.ranks import Ranks
 from aragora.store.records import Claim, Filing
 from aragora.store.store import UNFILED, Appended, Store
+from aragora.times import between
 
 log = structlog.get_logger(__name__)
 
@@ -492,7 +492,5 @@ def _first(errors: ExceptionGroup[Exception]) -> Exception:
 
 
 def _elapsed(started_at: str | None, now: str) -> float:
-    """Seconds between two times as the log writes them."""
-    if started_at is None:
-        return 0.0
-    return round((datetime.fromisoformat(now) - datetime.fromisoformat(started_at)).total_seconds(), 3)
+    """Seconds since a debate was started; 0 for one that never was."""
+    return 0.0 if started_at is None else between(started_at, now)

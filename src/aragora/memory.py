@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from aragora.errors import AragoraError, Invalid, NotFound
 from aragora.store import Database, Row, Statement, Value
 from aragora.store.records import Reader
 from aragora.store.search import ADD_TEXT, FOUND, WITHIN_MAX, any_of, words_of
 from aragora.store.seen import owned
+from aragora.times import later
 
 FAST, MEDIUM, SLOW = "fast", "medium", "slow"
 TIERS = (FAST, MEDIUM, SLOW)
@@ -233,9 +233,7 @@ class Memory:
 
     def _expiry(self, tier: str, at: str) -> str | None:
         ttl_s = self._ttl_s.get(tier)
-        if ttl_s is None:
-            return None
-        return (datetime.fromisoformat(at) + timedelta(seconds=ttl_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return None if ttl_s is None else later(at, ttl_s)
 
 
 _SOURCE_IS_PUBLIC = "debate_id IN (SELECT id FROM debates WHERE visibility = 'public')"

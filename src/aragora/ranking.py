@@ -7,7 +7,6 @@ the time is bounded.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
@@ -19,6 +18,7 @@ from aragora.store import Row
 from aragora.store.ranks import Ended, Ranks, text_of
 from aragora.store.store import Store
 from aragora.store.sums import Sums
+from aragora.times import later
 
 log = structlog.get_logger(__name__)
 
@@ -65,14 +65,14 @@ class Ranking:
         """Fit what changed, unless a fit was begun within `pause_s`, here or elsewhere."""
         for judge in await self._ranks.behind():
             at = self._now()
-            known = await self._ranks.claim(judge, at=at, before=_shifted(at, -pause_s))
+            known = await self._ranks.claim(judge, at=at, before=later(at, -pause_s))
             if known is None:
                 continue
             results = await self._ranks.results(judge)
             began = monotonic()
             rows, records, self._starts[judge] = await asyncio.to_thread(_fitted, results, self._starts.get(judge, {}))
             self._pause_s = max(PAUSE_S, SHARE * (monotonic() - began))
-            oldest = _shifted(at, -HISTORY_DAYS * 86_400)
+            oldest = later(at, -HISTORY_DAYS * 86_400)
             await self._ranks.keep(judge, known, rows, records, hour=_hour(at), oldest=_hour(oldest))
 
     async def recount(self) -> bool:
@@ -110,10 +110,6 @@ class Ranking:
 def _fitted(results: Results, start: dict[str, float]) -> tuple[tuple[Strength, ...], dict[str, Record], dict[str, float]]:
     found = fit(results, start)
     return leaderboard(results, found), results.records(), starting(found)
-
-
-def _shifted(at: str, seconds: float) -> str:
-    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _hour(at: str) -> str:

@@ -20,6 +20,7 @@ from aragora.providers.estimate import Estimate
 from aragora.store.records import Cast, Cursor, Record, Spoken, Summary
 from aragora.store.slugs import slug_of
 from aragora.store.store import SUGGEST
+from aragora.times import between
 
 JSON = "application/json"
 
@@ -413,6 +414,4 @@ def cursor_of(text: str) -> Cursor | None:
 
 
 def _seconds(start: str | None, end: str | None) -> float | None:
-    if start is None or end is None:
-        return None
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+    return None if start is None or end is None else between(start, end)

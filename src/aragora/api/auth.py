@@ -36,11 +36,12 @@ from aragora.api.identities import (
     session_of,
 )
 from aragora.auth import DEFAULT_SCOPES, SCOPES
-from aragora.auth.accounts import ACCESS_S, REFRESH_S, TICKET_S, TIME, Tokens, digest
+from aragora.auth.accounts import ACCESS_S, REFRESH_S, TICKET_S, Tokens, digest
 from aragora.auth.enrolment import PASSWORD_CHARS_MAX, email_fault, password_fault, tidy
 from aragora.errors import Forbidden
 from aragora.limits import Proxies
 from aragora.store.users import User
+from aragora.times import FORMAT
 
 NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
 NO_STORE = {"Cache-Control": "no-store"}
@@ -225,7 +226,7 @@ def _time(name: str, given: str | None, now: str, check: Check) -> str | None:
         return None
     try:
         found = datetime.fromisoformat(given)
-        text = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(TIME)
+        text = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(FORMAT)
     except (ValueError, OverflowError):
         check.wrong(name, "must be a time in ISO 8601, such as 2030-01-31T12:00:00Z")
         return None

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter
 
@@ -17,6 +16,7 @@ from aragora.api.callers import caller_of
 from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
+from aragora.times import between
 
 PING_S = 1.0
 # A debate that runs for so long is worth a look.
@@ -64,9 +64,9 @@ async def checked(parts: Parts) -> Health:
 
 async def slow(parts: Parts, request: Request) -> Response:
     """Debates that have been running for long, newest first."""
-    now = datetime.fromisoformat(parts.now())
+    now = parts.now()
     found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,), reader=caller_of(request).reader)
-    old = [each for each in found if (now - datetime.fromisoformat(each.created_at)).total_seconds() >= SLOW_S]
+    old = [each for each in found if between(each.created_at, now) >= SLOW_S]
     rows = [row_of(each) for each in old]
     body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
     return Response(body, media_type=JSON)

@@ -20,10 +20,10 @@ from aragora.api.answers import JSON
 from aragora.api.asked import Asked
 from aragora.api.server import GONE
 from aragora.auth import Caller
-from aragora.auth.accounts import later
 from aragora.errors import AragoraError, Conflict, Flaw, Invalid
 from aragora.store.repeats import Given, Repeat, Repeats
 from aragora.store.stamps import Stamp
+from aragora.times import later
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,6 @@ import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from hashlib import sha256
 
 from aragora.auth import Access, Caller, Mode, may, require
@@ -17,6 +16,7 @@ from aragora.errors import Conflict, Forbidden, NotFound, Overloaded, StoreError
 from aragora.store.ownership import Link, Ownership
 from aragora.store.records import Visibility
 from aragora.store.users import Credential, Key, NewSession, Session, User, Users
+from aragora.times import later
 
 ACCESS_S, REFRESH_S = 24 * 3600, 30 * 24 * 3600
 KEY_S = 365 * 24 * 3600
@@ -31,7 +31,6 @@ KEY, SESSION, REFRESH, TICKET, SHARE = "ara_", "aat_", "art_", "atk_", "ash_"
 PREFIX_CHARS = 12
 TAKEN = "There is an account with this address already."
 MEANWHILE = "The password was changed by somebody else meanwhile."
-TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +46,6 @@ class Tokens:
 def digest(token: str) -> str:
     """What is stored of a token."""
     return sha256(token.encode()).hexdigest()
-
-
-def later(at: str, seconds: float) -> str:
-    """A time as the log writes it, some seconds on."""
-    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).strftime(TIME)
 
 
 def _token(kind: str) -> str:

@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from aragora.errors import AragoraError, Invalid
 from aragora.store.hooks import BATCH_END, DELIVERED, FAILED, TOLD, WAITING, Delivery, Hook, Hooks
 from aragora.store.records import Reader
 from aragora.store.store import Store
+from aragora.times import later
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ class Webhooks:
 
     async def _deliver(self, delivery: Delivery) -> None:
         wait_s = WAITS_S[min(delivery.attempts, len(WAITS_S) - 1)]
-        next_at = (datetime.fromisoformat(self._now()) + timedelta(seconds=wait_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        next_at = later(self._now(), wait_s)
         try:
             if not await self.hooks.take(delivery, next_at=next_at):
                 return
