@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-# Who may import whom; what is not named here may not be imported. Everybody may import `errors`, `times` and siblings in a folder.
+# Who may import whom; what is not named here may not be imported. Everybody may import `errors`, `times`, siblings in a folder.
 # `config`, `metrics` and `limits` are built in app and handed down: below app they are imported for their types.
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
