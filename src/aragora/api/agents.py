@@ -30,8 +30,9 @@ async def _listed(parts: Parts, request: Request, known: Sequence[Agent], kind: 
     key = f"{kind}/{limit}/{offset}"
     kept = parts.cache.get(key)
     if kept is None:
-        standings = {standing.agent: standing for agent in known for standing in await parts.ranks.standing(agent.name)}
-        rows = [row_of_agent(parts.agents, agent, standings.get(agent.name)) for agent in known[offset : offset + limit]]
+        page = known[offset : offset + limit]
+        standings = {standing.agent: standing for agent in page for standing in await parts.ranks.standing(agent.name)}
+        rows = [row_of_agent(parts.agents, agent, standings.get(agent.name)) for agent in page]
         kept = listing(rows, "agents", total=len(known), limit=limit, offset=offset)
         parts.cache.put(key, kept, ttl_s=min(AGENTS_TTL_S, parts.settings.cache_ttl_fast))
     return Response(kept, media_type=JSON)
