@@ -19,7 +19,7 @@ from websockets.frames import Opcode
 from aragora import __version__
 from aragora.api import Parts
 from aragora.api.passes import Pass
-from aragora.api.server import SOCKET
+from aragora.api.wire import SOCKET
 from aragora.auth import READ, Access, Caller, require
 from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Overloaded, StoreError, Unauthenticated
 from aragora.feed import Frame
