@@ -14,11 +14,12 @@ from typing import Any, cast
 
 import pytest
 from aragora_sdk import AragoraClient
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from aragora.api import Parts
 from aragora.api.answers import reply
+from aragora.api.asked import Asked
 from aragora.api.repeats import Once
 from aragora.api.server import GONE, left
 from aragora.auth import Caller, Mode
@@ -186,6 +187,10 @@ def test_identical_bodies_are_different_debates(server: Served) -> None:
     assert before + 45 == total(server)
 
 
+async def _silence() -> Message:
+    raise AssertionError("nobody reads")
+
+
 class Attempt:
     """A request to hold a debate, handled as the door does it; its client is there for the first `looks` looks only."""
 
@@ -197,16 +202,16 @@ class Attempt:
             "method": "POST",
             "path": "/api/debates",
             "headers": [],
-            "extensions": {GONE: {"gone": self.gone}},
+            "extensions": {GONE: {"gone": self.gone, "closed": self.gone}},
         }
-        self.request = Request(scope)
+        self.request = Asked(scope, _silence)
 
     def gone(self) -> bool:
         """Whether the client has left."""
         self.looks -= 1
         return self.looks < 0
 
-    async def answer(self, _: Request) -> Response:
+    async def answer(self, _: Asked) -> Response:
         """Hold the debate."""
         return reply({"id": await self.parts.engine.create(a_brief())}, 201)
 

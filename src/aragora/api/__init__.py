@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from starlette.requests import Request
 from starlette.responses import Response
 
+from aragora.api.asked import Asked
 from aragora.api.cache import Cache
 from aragora.api.lasting import Lasting
 from aragora.auth import Access
@@ -54,9 +54,9 @@ class Parts:
     started: float  # monotonic seconds
 
 
-Handler = Callable[[Parts, Request], Awaitable[Response]]
+Handler = Callable[[Parts, Asked], Awaitable[Response]]
 # Makes an answer anew from the id of what was made when it was first asked for.
-Remake = Callable[[Parts, Request, str], Awaitable[Response]]
+Remake = Callable[[Parts, Asked, str], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

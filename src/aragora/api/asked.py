@@ -1,42 +1,45 @@
-"""A request whose headers are found in one step; Starlette goes through all of them for each. Imports nothing of ours."""
+"""A request as everybody here is handed it: made once, its headers by name, its body read once. Imports nothing of ours."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope
-
-NAMED = "aragora.headers"
 
 
 class Named(Headers):
-    """Headers by name. Where one is repeated the first counts, as in the class above."""
+    """Headers found in one step; the class above goes through all of them each time. Where one is repeated the first counts."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope=scope)
-        self._named = {name: value.decode("latin-1") for name, value in reversed(self._list)}
+        self._named = dict(reversed(self._list))
 
     def __getitem__(self, key: str) -> str:
-        return self._named[key.lower().encode("latin-1")]
+        return self._named[key.lower().encode("latin-1")].decode("latin-1")
 
     def __contains__(self, key: Any) -> bool:  # noqa: ANN401 - as above
         return key.lower().encode("latin-1") in self._named
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - as in Mapping
         """The value of a header."""
-        return self._named.get(key.lower().encode("latin-1"), default)
+        found = self._named.get(key.lower().encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
 
 
 class Asked(Request):
-    """One request. Everything that handles it shares its headers."""
+    """One request."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
-        if NAMED not in scope:
-            scope[NAMED] = Named(scope)
+        self._by_name = Named(scope)
+        self.whole: bytes | None = None  # its body, once that has been read
 
     @property
     def headers(self) -> Named:
         """Its headers."""
-        named: Named = self.scope[NAMED]
-        return named
+        return self._by_name
+
+
+Serve = Callable[[Asked], Awaitable[Response]]

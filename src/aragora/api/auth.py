@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import listing, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.cookie import forget, remember, require_own_page
@@ -53,7 +53,7 @@ class _Known(TypedDict):
     access_s: int
 
 
-async def register(parts: Parts, request: Request) -> Response:
+async def register(parts: Parts, request: Asked) -> Response:
     """Make an account and log it in."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Register)
     check = Check()
@@ -67,7 +67,7 @@ async def register(parts: Parts, request: Request) -> Response:
     return await _logged_in(parts, request, user, tokens, status=201, cookie=body.cookie)
 
 
-async def login(parts: Parts, request: Request) -> Response:
+async def login(parts: Parts, request: Asked) -> Response:
     """Log in. An unknown address and a wrong password are answered in the same words, after the same work."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), LogIn)
     email = tidy(body.email)
@@ -77,7 +77,7 @@ async def login(parts: Parts, request: Request) -> Response:
     return await _logged_in(parts, request, user, tokens, status=200, cookie=body.cookie)
 
 
-async def refresh(parts: Parts, request: Request) -> Response:
+async def refresh(parts: Parts, request: Asked) -> Response:
     """New tokens for the old."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Refresh)
     _, tokens = await parts.accounts.refresh(body.refresh_token)
@@ -85,7 +85,7 @@ async def refresh(parts: Parts, request: Request) -> Response:
     return reply(Refreshed(**msgspec.structs.asdict(pair), tokens=pair), 200, NO_STORE)
 
 
-async def logout(parts: Parts, request: Request) -> Response:
+async def logout(parts: Parts, request: Asked) -> Response:
     """End this session; its tokens are worth nothing from now on."""
     caller = caller_of(request)
     if caller.kind != "session":
@@ -95,12 +95,12 @@ async def logout(parts: Parts, request: Request) -> Response:
     return forget(reply(Acknowledged(success=True, message="Logged out.")), request)
 
 
-async def me(parts: Parts, request: Request) -> Response:
+async def me(parts: Parts, request: Asked) -> Response:
     """The account that asks."""
     return reply(await _me(parts, request))
 
 
-async def change_me(parts: Parts, request: Request) -> Response:
+async def change_me(parts: Parts, request: Asked) -> Response:
     """Change the name, the picture or the preferences."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Profile)
     check = Check()
@@ -117,7 +117,7 @@ async def change_me(parts: Parts, request: Request) -> Response:
     return reply(await _me(parts, request))
 
 
-async def change_password(parts: Parts, request: Request) -> Response:
+async def change_password(parts: Parts, request: Asked) -> Response:
     """Set a new password; every other session of the account ends."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), ChangePassword)
     caller = caller_of(request)
@@ -131,14 +131,14 @@ async def change_password(parts: Parts, request: Request) -> Response:
     return reply(Acknowledged(success=True, message="The password is changed; other sessions are ended."))
 
 
-async def sessions(parts: Parts, request: Request) -> Response:
+async def sessions(parts: Parts, request: Asked) -> Response:
     """Where this account is logged in, last used first."""
     caller = caller_of(request)
     rows = [session_of(each, caller.credential_id) for each in await parts.accounts.sessions(caller)]
     return Response(listing(rows, "sessions", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
 
 
-async def end_session(parts: Parts, request: Request) -> Response:
+async def end_session(parts: Parts, request: Asked) -> Response:
     """End one session of this account."""
     session_id = request.path_params["session_id"]
     await parts.accounts.end(caller_of(request), session_id)
@@ -146,13 +146,13 @@ async def end_session(parts: Parts, request: Request) -> Response:
     return reply(Removed(success=True, deleted=True, id=session_id))
 
 
-async def keys(parts: Parts, request: Request) -> Response:
+async def keys(parts: Parts, request: Asked) -> Response:
     """The account's API keys, newest first, without the keys themselves."""
     rows = [key_of(each) for each in await parts.accounts.users.keys(caller_of(request).user_id)]
     return Response(listing(rows, "keys", total=len(rows), limit=max(1, len(rows))), media_type="application/json")
 
 
-async def create_key(parts: Parts, request: Request) -> Response:
+async def create_key(parts: Parts, request: Asked) -> Response:
     """Make an API key; this answer is the only place where it is ever seen."""
     raw = await read_body(request, parts.settings.max_body_bytes)
     body = parse(raw, CreateKey) if raw.strip() else CreateKey()
@@ -168,7 +168,7 @@ async def create_key(parts: Parts, request: Request) -> Response:
     return reply(KeyCreated(api_key=token, message=message, **msgspec.structs.asdict(key_of(key))), 201, NO_STORE)
 
 
-async def delete_key(parts: Parts, request: Request) -> Response:
+async def delete_key(parts: Parts, request: Asked) -> Response:
     """Delete a key by its id or prefix; it is worth nothing from now on."""
     name = request.path_params["key_id"]
     for key_id in await parts.accounts.delete_key(caller_of(request), name):
@@ -176,25 +176,25 @@ async def delete_key(parts: Parts, request: Request) -> Response:
     return reply(Removed(success=True, deleted=True, id=name))
 
 
-async def ticket(parts: Parts, request: Request) -> Response:
+async def ticket(parts: Parts, request: Asked) -> Response:
     """A ticket for one WebSocket, for browsers, which cannot send a header there."""
     token = await parts.accounts.ticket(caller_of(request))
     return reply(Ticket(ticket=token, expires_in=TICKET_S), 201, NO_STORE)
 
 
-async def _me(parts: Parts, request: Request) -> Me:
+async def _me(parts: Parts, request: Asked) -> Me:
     user = await parts.accounts.user(caller_of(request).user_id)
     return Me(user=await _account(parts, user), organization=None, organizations=[])
 
 
-def _known(request: Request, *, cookie: bool) -> _Known:
+def _known(request: Asked, *, cookie: bool) -> _Known:
     """What a new session is noted with. Raises Forbidden where another page asks for a cookie."""
     if cookie:
         require_own_page(request)
     return _Known(agent=_agent(request), address=caller_of(request).address, access_s=REFRESH_S if cookie else ACCESS_S)
 
 
-async def _logged_in(parts: Parts, request: Request, user: User, tokens: Tokens, *, status: int, cookie: bool) -> Response:
+async def _logged_in(parts: Parts, request: Asked, user: User, tokens: Tokens, *, status: int, cookie: bool) -> Response:
     shown = None if cookie else pair_of(tokens)
     body = LoggedIn(user=await _account(parts, user), tokens=shown, organization=None, organizations=[])
     answer = reply(body, status, NO_STORE)
@@ -235,6 +235,6 @@ def _time(name: str, given: str | None, now: str, check: Check) -> str | None:
     return text
 
 
-def _agent(request: Request) -> str:
+def _agent(request: Asked) -> str:
     agent = request.headers.get("user-agent", "")[:AGENT_CHARS_MAX]
     return "".join(character for character in agent if character.isprintable())

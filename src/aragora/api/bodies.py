@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
 
 from aragora.api import Parts
+from aragora.api.asked import Asked
 from aragora.debate.consensus import RULES
 from aragora.debate.events import PersonVoted
 from aragora.debate.model import Brief, Seat, held_by_person, seats_for
@@ -84,13 +85,24 @@ class Cancel(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The whole body; raises TooLarge when it is over the bound."""
+async def read_body(request: Asked, bytes_max: int) -> bytes:
+    """The whole body, however often it is asked for; raises TooLarge when it is over the bound."""
+    if request.whole is None:
+        request.whole = await _read(request, bytes_max)
+    return request.whole
+
+
+async def _read(request: Asked, bytes_max: int) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Invalid("A compressed body is not accepted.", [Flaw("Content-Encoding", "must be identity or absent")])
     parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
         size += len(part)
         if size <= bytes_max:
             parts.append(part)

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from aragora.api import Parts
 from aragora.api.answers import reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import CONTEXT_CHARS_MAX, brief_of, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.presets import PREFIX, PRESETS, body_of
@@ -131,12 +131,12 @@ class ModelList(msgspec.Struct):
     data: list[Model]
 
 
-async def models(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes both
+async def models(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - every handler takes both
     """The presets, as models."""
     return reply(ModelList(object="list", data=[_model(name) for name in PRESETS]))
 
 
-async def model(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def model(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - as above
     """One preset, as a model."""
     name = request.path_params["model"].removeprefix(PREFIX)
     if name not in PRESETS:
@@ -148,7 +148,7 @@ def _model(name: str) -> Model:
     return Model(id=PREFIX + name, object="model", created=MADE_AT, owned_by="aragora", description=PRESETS[name].about)
 
 
-async def complete(parts: Parts, request: Request) -> Response:
+async def complete(parts: Parts, request: Asked) -> Response:
     """Hold a debate on the last message and answer with what came of it."""
     chat = await _chat(parts, request)
     preset = PRESETS.get(chat.model.removeprefix(PREFIX))
@@ -161,16 +161,16 @@ async def complete(parts: Parts, request: Request) -> Response:
     return await _tell(parts, request, await parts.engine.create(brief, filing=caller_of(request).filing), chat)
 
 
-async def again(parts: Parts, request: Request, debate_id: str) -> Response:
+async def again(parts: Parts, request: Asked, debate_id: str) -> Response:
     """Tell a debate from its beginning to whoever asks the same again."""
     return await _tell(parts, request, debate_id, await _chat(parts, request))
 
 
-async def _chat(parts: Parts, request: Request) -> Chat:
+async def _chat(parts: Parts, request: Asked) -> Chat:
     return parse(await read_body(request, parts.settings.max_body_bytes), Chat)
 
 
-async def _tell(parts: Parts, request: Request, debate_id: str, chat: Chat) -> Response:
+async def _tell(parts: Parts, request: Asked, debate_id: str, chat: Chat) -> Response:
     told = _Told(parts, debate_id, chat, stays="idempotency-key" in request.headers)
     if chat.stream:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

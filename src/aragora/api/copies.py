@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, DebateRow, ListOf, created_of, listing, reply, row_of
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, CreateDebate, brief_of, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
@@ -116,14 +116,14 @@ class BatchStatus(BatchRow):
 BatchList = msgspec.defstruct("BatchList", [("batches", list[BatchRow]), ("items", list[BatchRow])], bases=(ListOf,))
 
 
-async def clone(parts: Parts, request: Request) -> Response:
+async def clone(parts: Parts, request: Asked) -> Response:
     """Ask the same again, changed as the body says; a new seed unless one is given."""
     record, changes = await _given(parts, request)
     brief, body = _changed(record, {"seed": None, **changes}, parts)
     return await _made(parts, brief, _filing(request, "clone", record), start=body.start)
 
 
-async def fork(parts: Parts, request: Request) -> Response:
+async def fork(parts: Parts, request: Asked) -> Response:
     """Go on from a debate in another way: the same seed, and with `at_round` what was said up to there is kept."""
     record, changes = await _given(parts, request)
     at_round = changes.pop("at_round", None)
@@ -148,7 +148,7 @@ async def _branched(parts: Parts, brief: Brief, record: Record, at_round: int, f
     return await _answer(parts, await parts.engine.create(brief, filing=filing, told=told))
 
 
-async def follow_up(parts: Parts, request: Request) -> Response:
+async def follow_up(parts: Parts, request: Asked) -> Response:
     """Take an answer up again: a new debate that reads it as background, and a dissent from it if `cruxId` names one."""
     record, changes = await _given(parts, request)
     if record.outcome is None:
@@ -169,7 +169,7 @@ async def follow_up(parts: Parts, request: Request) -> Response:
     return await _made(parts, brief, _filing(request, "followup", record), start=body.start)
 
 
-async def followups(parts: Parts, request: Request) -> Response:
+async def followups(parts: Parts, request: Asked) -> Response:
     """The dissents that a follow-up can take up."""
     record = await parts.store.debate(request.path_params["id"])
     found = await _cruxes(parts, record)
@@ -192,7 +192,7 @@ async def _cruxes(parts: Parts, record: Record) -> list[Crux]:
     return found
 
 
-async def forks(parts: Parts, request: Request) -> Response:
+async def forks(parts: Parts, request: Asked) -> Response:
     """Debates that were made from this one."""
     record, query = await parts.store.debate(request.path_params["id"]), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -203,7 +203,7 @@ async def forks(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def _given(parts: Parts, request: Request) -> tuple[Record, dict[str, object]]:
+async def _given(parts: Parts, request: Asked) -> tuple[Record, dict[str, object]]:
     """The debate that is copied, and what the body changes; the changes may also be under `changes`."""
     record = await parts.store.debate(request.path_params["id"])
     raw = await read_body(request, parts.settings.max_body_bytes)
@@ -228,7 +228,7 @@ def _changed(record: Record, changes: Mapping[str, object], parts: Parts) -> tup
     return brief_of(body, parts), body
 
 
-def _filing(request: Request, origin: str, record: Record) -> Filing:
+def _filing(request: Asked, origin: str, record: Record) -> Filing:
     """A copy belongs to whoever makes it, whoever the first one belongs to."""
     return replace(caller_of(request).filing, origin=origin, origin_id=record.id)
 
@@ -242,7 +242,7 @@ async def _answer(parts: Parts, debate_id: str) -> Response:
     return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})
 
 
-async def batch(parts: Parts, request: Request) -> Response:
+async def batch(parts: Parts, request: Asked) -> Response:
     """Hold several debates. All are checked before any is stored; each counts against the rate limit of debates."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Many)
     wanted = body.requests if body.requests is not None else body.items
@@ -287,7 +287,7 @@ async def _create_all(parts: Parts, briefs: Sequence[tuple[Brief, bool]], filing
     return accepted, refused
 
 
-async def batches(parts: Parts, request: Request) -> Response:
+async def batches(parts: Parts, request: Asked) -> Response:
     """Batches, newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -297,7 +297,7 @@ async def batches(parts: Parts, request: Request) -> Response:
     return Response(listing(rows, "batches", total=total, limit=limit, offset=offset), media_type=JSON)
 
 
-async def batch_status(parts: Parts, request: Request) -> Response:
+async def batch_status(parts: Parts, request: Asked) -> Response:
     """A batch and its debates as they stand."""
     reader = caller_of(request).reader
     known = await parts.shelf.batch(request.path_params["batch_id"], reader)

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
@@ -22,6 +21,7 @@ from aragora.api.answers import (
     row_of,
     vote_of,
 )
+from aragora.api.asked import Asked
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, reason_of
 from aragora.api.bodies import vote_of as read_vote
 from aragora.api.callers import caller_of, voter_of
@@ -35,7 +35,7 @@ from aragora.providers.money import prices_date
 from aragora.store.records import Record
 
 
-async def create(parts: Parts, request: Request) -> Response:
+async def create(parts: Parts, request: Asked) -> Response:
     """Store a debate and start it, unless the body says `"start": false`."""
     took = _steps(parts, request)
     body = took("parse", parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate))
@@ -46,14 +46,14 @@ async def create(parts: Parts, request: Request) -> Response:
     return took("serialize", reply(created_of(debate_id, brief), 201, headers))
 
 
-def _steps(parts: Parts, request: Request) -> Laps:
+def _steps(parts: Parts, request: Asked) -> Laps:
     """A clock for the steps of a request; everything before its handler was the first."""
     laps = parts.metrics.laps(request.scope["endpoint_path"], request.scope["began"])
     laps.lap("auth")
     return laps
 
 
-async def estimate(parts: Parts, request: Request) -> Response:
+async def estimate(parts: Parts, request: Asked) -> Response:
     """What a debate would use and cost if it went through every round; nothing is stored or asked."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), CreateDebate)
     brief = brief_of(body, parts)
@@ -71,7 +71,7 @@ async def estimate(parts: Parts, request: Request) -> Response:
     return reply(told, 200)
 
 
-async def index(parts: Parts, request: Request) -> Response:
+async def index(parts: Parts, request: Asked) -> Response:
     """Debates, newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -94,7 +94,7 @@ async def index(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def show(parts: Parts, request: Request) -> Response:
+async def show(parts: Parts, request: Asked) -> Response:
     """One debate as it stands. The encoded form of an ended one is kept, where nobody else can delete it or write on it."""
     debate_id = request.path_params["id"]
     kept = parts.cache.get(debate_id)
@@ -107,7 +107,7 @@ async def show(parts: Parts, request: Request) -> Response:
     return answer
 
 
-async def messages(parts: Parts, request: Request) -> Response:
+async def messages(parts: Parts, request: Asked) -> Response:
     """What the seats said, in order."""
     record, query = await _debate(parts, request), Query(request)
     limit, offset = query.whole("limit", 50, low=1, high=200), query.whole("offset", 0, low=0, high=1_000_000)
@@ -119,7 +119,7 @@ async def messages(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def votes(parts: Parts, request: Request) -> Response:
+async def votes(parts: Parts, request: Asked) -> Response:
     """Ballots of the seats and votes of people, and the count of the people's."""
     record, query = await _debate(parts, request), Query(request)
     limit, offset = query.whole("limit", 50, low=1, high=200), query.whole("offset", 0, low=0, high=1_000_000)
@@ -131,7 +131,7 @@ async def votes(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def events(parts: Parts, request: Request) -> Response:
+async def events(parts: Parts, request: Asked) -> Response:
     """Events numbered above `after`, as they went over the wire. `since` is another name for `after`."""
     record, query = await _debate(parts, request), Query(request)
     limit = query.whole("limit", 100, low=1, high=1000)
@@ -153,7 +153,7 @@ async def events(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def vote(parts: Parts, request: Request) -> Response:
+async def vote(parts: Parts, request: Asked) -> Response:
     """Count a person's vote: once, however often it is sent; a different choice replaces it until the debate ends."""
     took = _steps(parts, request)
     debate_id = request.path_params["id"]
@@ -175,7 +175,7 @@ async def vote(parts: Parts, request: Request) -> Response:
     return took("serialize", reply(answer, 201 if counted.fresh else 200))
 
 
-async def start(parts: Parts, request: Request) -> Response:
+async def start(parts: Parts, request: Asked) -> Response:
     """Start a debate that was stored without starting; starting it twice starts it once."""
     debate_id = request.path_params["id"]
     await parts.engine.start(debate_id)
@@ -183,7 +183,7 @@ async def start(parts: Parts, request: Request) -> Response:
     return reply(Done(success=True, debate_id=debate_id, status=record.status, message="The debate has been started."))
 
 
-async def cancel(parts: Parts, request: Request) -> Response:
+async def cancel(parts: Parts, request: Asked) -> Response:
     """End a debate now and stop its work; cancelling it twice cancels it once."""
     reason = reason_of(await read_body(request, parts.settings.max_body_bytes))
     debate_id = request.path_params["id"]
@@ -191,5 +191,5 @@ async def cancel(parts: Parts, request: Request) -> Response:
     return reply(Done(success=True, debate_id=debate_id, status=Status.CANCELLED, message="The debate has been cancelled."))
 
 
-async def _debate(parts: Parts, request: Request) -> Record:
+async def _debate(parts: Parts, request: Asked) -> Record:
     return await parts.store.debate(request.path_params["id"])

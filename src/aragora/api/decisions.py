@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import read_body
 from aragora.api.query import Query
 from aragora.debate.model import Tally
@@ -115,7 +115,7 @@ DecisionList = msgspec.defstruct(
 )
 
 
-async def show(parts: Parts, request: Request) -> Response:
+async def show(parts: Parts, request: Asked) -> Response:
     """The receipt of a debate as it stands, signed where the server has a key; with `prove`, the proof of one event instead."""
     query = Query(request)
     form, seq = query.text("format") or "json", query.whole("prove", 0, low=1)
@@ -139,7 +139,7 @@ def _written(debate_id: str, log: list[Entry], seq: int, key: str, write: Callab
     return write(sign(drawn, key) if key else drawn)
 
 
-async def verify(parts: Parts, request: Request) -> Response:
+async def verify(parts: Parts, request: Asked) -> Response:
     """Whether a receipt is whole. Nothing is looked up and nothing is kept."""
     query = Query(request)
     key, head = query.text("key"), query.text("head")
@@ -177,7 +177,7 @@ def _small_enough(given: Fields, parts: Parts) -> None:
         raise Invalid("The debate is larger than those of this server; `aragora verify` checks it.")
 
 
-async def decisions(parts: Parts, request: Request) -> Response:
+async def decisions(parts: Parts, request: Asked) -> Response:
     """What each rule makes of a debate's last vote. Raises Conflict while it runs."""
     debate_id = request.path_params["id"]
     log = await entries(parts.store.database, debate_id)

@@ -6,9 +6,9 @@ counts against the address it came from; and nothing of the body is read before 
 
 from functools import partial
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from aragora.api import Endpoint, Parts
 from aragora.api.answers import Created, created_of, reply
@@ -16,7 +16,7 @@ from aragora.api.asked import Asked
 from aragora.api.bodies import read_body
 from aragora.api.callers import bearer
 from aragora.api.cookie import session_in
-from aragora.api.repeats import Once, Terms, with_body
+from aragora.api.repeats import Once, Terms
 from aragora.api.sockets import TOKEN_PROTOCOL
 from aragora.api.transfer import sent
 from aragora.auth import READ, WRITE, Access, Caller, require
@@ -83,7 +83,7 @@ def _protocols(socket: HTTPConnection) -> list[str]:
 
 
 class Door:
-    """An endpoint as an ASGI application."""
+    """An endpoint, as it is served."""
 
     def __init__(self, endpoint: Endpoint, entrance: Entrance) -> None:
         """Lead to `endpoint`."""
@@ -93,18 +93,17 @@ class Door:
         rebuilt = None if remake is None else partial(remake, self._parts)
         self._terms = Terms(keeps=endpoint.keeps, again=endpoint.again, rebuilt=rebuilt)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+    async def __call__(self, request: Asked) -> Response:
+        """The answer to one request."""
+        scope = request.scope
         scope["endpoint_path"] = self._endpoint.path
         if self._endpoint.lasts:
             self._parts.lasting.look(scope, "" if self._endpoint.limit == "none" else self._endpoint.limit)
-        request = Asked(scope, receive)
         await self._enter(request)
         response = await self._answered(request)
-        tagged = self._endpoint.limit != "none"
-        await sent(request, response, self._parts.cache, tagged=tagged)(scope, receive, send)
+        return sent(request, response, self._parts.cache, tagged=self._endpoint.limit != "none")
 
-    async def _enter(self, request: Request) -> None:
+    async def _enter(self, request: Asked) -> None:
         endpoint, entrance = self._endpoint, self._entrance
         # A bad token is no reason to withhold what is for anyone: it may be the very one that is to be renewed.
         if endpoint.access is Access.ANYONE:
@@ -123,7 +122,7 @@ class Door:
         else:
             require(caller, endpoint.access, self._scope)
 
-    async def _answered(self, request: Request) -> Response:
+    async def _answered(self, request: Asked) -> Response:
         if request.method != "POST":
             return await self._handle(request)
         keyed = "idempotency-key" in request.headers
@@ -131,17 +130,16 @@ class Door:
             return await self._handle(request)
         body = await read_body(request, self._parts.settings.max_body_bytes)
         caller: Caller = request.scope["caller"]
-        once, again = self._entrance.once, with_body(request, body)
-        path = request.url.path.replace("/api/v1/", "/api/", 1)
+        path = request.scope["path"].replace("/api/v1/", "/api/", 1)
         if keyed:
-            return await once.keyed(again, body, caller, path, self._terms, self._handle)
-        return await once.healed(again, body, caller, path, self._handle)
+            return await self._entrance.once.keyed(request, body, caller, path, self._terms, self._handle)
+        return await self._entrance.once.healed(request, body, caller, path, self._handle)
 
-    async def _handle(self, request: Request) -> Response:
+    async def _handle(self, request: Asked) -> Response:
         return await self._endpoint.handler(self._parts, request)
 
 
-async def created(parts: Parts, request: Request, debate_id: str) -> Response:  # noqa: ARG001 - the form of all that remake
+async def created(parts: Parts, request: Asked, debate_id: str) -> Response:  # noqa: ARG001 - the form of all that remake
     """The answer to whoever made a debate."""
     record = await parts.store.debate(debate_id)
     return reply(created_of(record.id, record.brief, record.status), 201, {"Location": f"/api/debates/{debate_id}"})

@@ -1,11 +1,11 @@
 """Webhooks over HTTP: add, list, delete, and what became of deliveries. May import its siblings and `webhooks`."""
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Endpoint, Parts
 from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
@@ -63,7 +63,7 @@ DeliveryList = msgspec.defstruct(
 )
 
 
-async def add(parts: Parts, request: Request) -> Response:
+async def add(parts: Parts, request: Asked) -> Response:
     """Tell somebody of events from now on."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), AddHook)
     check = Check()
@@ -74,13 +74,13 @@ async def add(parts: Parts, request: Request) -> Response:
     return reply(HookAdded(**msgspec.structs.asdict(_row(hook)), secret=hook.secret), 201)
 
 
-async def index(parts: Parts, request: Request) -> Response:
+async def index(parts: Parts, request: Asked) -> Response:
     """Everybody who is told, without their secrets."""
     rows = [_row(hook) for hook in await parts.webhooks.hooks.all(caller_of(request).reader)]
     return Response(listing(rows, "webhooks", total=len(rows), limit=len(rows)), media_type=JSON)
 
 
-async def delete(parts: Parts, request: Request) -> Response:
+async def delete(parts: Parts, request: Asked) -> Response:
     """Tell somebody no more."""
     hook_id = request.path_params["hook_id"]
     await parts.webhooks.hooks.one(hook_id, caller_of(request).reader)
@@ -89,7 +89,7 @@ async def delete(parts: Parts, request: Request) -> Response:
     return reply(HookDeleted(deleted=True, id=hook_id))
 
 
-async def deliveries(parts: Parts, request: Request) -> Response:
+async def deliveries(parts: Parts, request: Asked) -> Response:
     """What was delivered, what waits and what failed, newest first."""
     hook, query = await parts.webhooks.hooks.one(request.path_params["hook_id"], caller_of(request).reader), Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora import __version__
 from aragora.api import Parts
 from aragora.api.answers import JSON, debate_of, row_of
+from aragora.api.asked import Asked
 from aragora.api.bodies import CastVote, CreateDebate, brief_of, parse, read_body, vote_of
 from aragora.api.callers import caller_of, voter_for
 from aragora.api.standings import row_of_agent
@@ -351,7 +351,7 @@ class RpcAnswer(msgspec.Struct, omit_defaults=True):
     error: dict[str, Any] = {}
 
 
-async def serve(parts: Parts, request: Request) -> Response:
+async def serve(parts: Parts, request: Asked) -> Response:
     """One message over HTTP, one answer; 202 for what needs none."""
     raw = await read_body(request, parts.settings.max_body_bytes)
     answer = await Host(parts, caller_of(request)).answer(raw)

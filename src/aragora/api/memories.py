@@ -4,11 +4,11 @@ from collections.abc import Callable
 from time import perf_counter
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
@@ -153,7 +153,7 @@ CritiqueList = msgspec.defstruct(
 )
 
 
-async def store(parts: Parts, request: Request) -> Response:
+async def store(parts: Parts, request: Asked) -> Response:
     """Keep a text in a tier."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Remember)
     check = Check()
@@ -170,17 +170,17 @@ async def store(parts: Parts, request: Request) -> Response:
     return reply(Stored(**msgspec.structs.asdict(_row(kept)), success=True), 201)
 
 
-async def search(parts: Parts, request: Request) -> Response:
+async def search(parts: Parts, request: Asked) -> Response:
     """Memories that have every word of the query; the most important first."""
     return await _recalled(parts, request, used=False)
 
 
-async def retrieve(parts: Parts, request: Request) -> Response:
+async def retrieve(parts: Parts, request: Asked) -> Response:
     """As search, for use: what is retrieved counts as used, and used memories are kept longer."""
     return await _recalled(parts, request, used=True)
 
 
-async def _recalled(parts: Parts, request: Request, *, used: bool) -> Response:
+async def _recalled(parts: Parts, request: Asked, *, used: bool) -> Response:
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
     words = query.text("q") or query.text("query")
@@ -240,7 +240,7 @@ def _tier(name: str, field: str, check: Check) -> str:
     return tier
 
 
-async def tiers(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
+async def tiers(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - every handler takes the request
     """Every tier and how full it is."""
     rows = [_tier_row(tier) for tier in await parts.memory.tiers()]
     total = sum(row.count for row in rows)
@@ -249,7 +249,7 @@ async def tiers(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - e
     return reply(answer)
 
 
-async def tier(parts: Parts, request: Request) -> Response:
+async def tier(parts: Parts, request: Asked) -> Response:
     """One tier and how full it is."""
     name = "slow" if request.path_params["tier"] == GLACIAL else request.path_params["tier"]
     found = [_tier_row(each) for each in await parts.memory.tiers() if each.name == name]
@@ -258,7 +258,7 @@ async def tier(parts: Parts, request: Request) -> Response:
     return reply(found[0])
 
 
-async def pressure(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def pressure(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - as above
     """How near the fullest tier is to its bound."""
     rows = [_tier_row(each) for each in await parts.memory.tiers()]
     top = max(row.utilization for row in rows)
@@ -273,7 +273,7 @@ async def pressure(parts: Parts, request: Request) -> Response:  # noqa: ARG001 
     return reply(answer)
 
 
-async def consolidate(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above
+async def consolidate(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - as above
     """Settle what is due: used and important memories move to a slower tier, others are forgotten."""
     began = perf_counter()
     settled = await parts.memory.consolidate()
@@ -288,17 +288,17 @@ async def consolidate(parts: Parts, request: Request) -> Response:  # noqa: ARG0
     return reply(answer)
 
 
-async def promote(parts: Parts, request: Request) -> Response:
+async def promote(parts: Parts, request: Asked) -> Response:
     """Put a memory into a slower tier, which keeps it longer; or into the tier that the body names."""
     return await _moved(parts, request, slower)
 
 
-async def demote(parts: Parts, request: Request) -> Response:
+async def demote(parts: Parts, request: Asked) -> Response:
     """Put a memory into a faster tier, which forgets it sooner; or into the tier that the body names."""
     return await _moved(parts, request, faster)
 
 
-async def _moved(parts: Parts, request: Request, step: Callable[[str], str]) -> Response:
+async def _moved(parts: Parts, request: Asked, step: Callable[[str], str]) -> Response:
     raw = await read_body(request, parts.settings.max_body_bytes)
     body = parse(raw, Target) if raw.strip() else Target()
     check = Check()
@@ -309,7 +309,7 @@ async def _moved(parts: Parts, request: Request, step: Callable[[str], str]) -> 
     return reply(Moved(success=True, id=moved.id, previous_tier=previous, tier=moved.tier, new_tier=moved.tier))
 
 
-async def delete(parts: Parts, request: Request) -> Response:
+async def delete(parts: Parts, request: Asked) -> Response:
     """Forget a memory."""
     await parts.memory.find(request.path_params["memory_id"], caller_of(request).reader)
     if not await parts.memory.forget(request.path_params["memory_id"]):
@@ -317,7 +317,7 @@ async def delete(parts: Parts, request: Request) -> Response:
     return reply(Forgotten(success=True, message="The memory is gone."))
 
 
-async def critiques(parts: Parts, request: Request) -> Response:
+async def critiques(parts: Parts, request: Asked) -> Response:
     """Critiques that seats made in debates, newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)

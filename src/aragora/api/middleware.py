@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -12,19 +12,23 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
-from aragora.api.asked import Asked
+from aragora.api.asked import Asked, Serve
 from aragora.api.cookie import forget
-from aragora.api.lasting import new_request_id
+from aragora.api.lasting import LOOKED, new_request_id
+from aragora.api.repeats import LEFT
 from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
 from aragora.flaws import loopback
 
 log = structlog.get_logger(__name__)
 
-EVENT_STREAM = b"text/event-stream"
+# An answer of this kind goes on for as long as somebody watches.
+EVENT_STREAM = "text/event-stream"
+FOLLOW = "/ws"
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
     400: "Bad request",
@@ -66,10 +70,11 @@ POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'non
 
 
 class Edge:
-    """The outermost layer. It answers every error itself, in one form, and lets none through."""
+    """The outermost layer: the application. It answers every error itself, in one form, and lets none through."""
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
-        self._app, self._parts = app, parts
+    def __init__(self, serve: Serve, follow: Callable[[WebSocket], Awaitable[None]], parts: Parts) -> None:
+        """Requests are for `serve`, a WebSocket is for `follow`."""
+        self._serve, self._follow, self._parts = serve, follow, parts
         self._origins = frozenset(parts.settings.origins)
         hosts = {host.lower() for host in parts.settings.host_names}
         # Without a list, a server on loopback answers to loopback names only: a page elsewhere could else rebind its own
@@ -86,42 +91,47 @@ class Edge:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
-        connection = Asked(scope, receive)
-        given = connection.headers.get("x-request-id", "")
-        trace_id = given if REQUEST_ID.match(given) else new_request_id()
-        fixed = [*HEADERS, *self._shown_to(connection)]
-        own = [(b"x-request-id", trace_id.encode()), *_traced(connection)]
-        status, streams, headers = 0, False, [POLICY]
-
-        async def answer(message: Message) -> None:
-            nonlocal status, streams, headers
-            if message["type"] == "http.response.start":
-                status, streams = message["status"], _streams(message["headers"])
-                policy = [] if any(name == POLICY[0] for name, _ in message["headers"]) else [POLICY]
-                headers = [*message["headers"], *policy, *fixed]
-                message["headers"] = [*headers, *own, *(allowance.headers if (allowance := scope.get("allowance")) else ())]
-            elif not message.get("more_body"):
-                self._parts.lasting.keep(scope, status, headers, message.get("body", b""))
-            await send(message)
-
+        request = Asked(scope, receive)
+        given = request.headers.get("x-request-id")
+        trace_id = given if given and REQUEST_ID.match(given) else new_request_id()
         scope["trace_id"], scope["began"] = trace_id, began
         structlog.contextvars.bind_contextvars(request_id=trace_id)
+        status, streams = LEFT, False
         try:
-            self._guard(connection, safe=scope["method"] in SAFE)
-            if self._preflight(connection, scope["method"]):
-                await _allowed()(scope, receive, answer)
-            else:
-                await self._app(scope, receive, answer)
+            response = await self._answered(request)
+            status, streams = response.status_code, response.media_type == EVENT_STREAM
+            self._dress(response, request)
+            await response(scope, receive, send)
         except ClientDisconnect:
-            status = status or 499
-        except Exception as error:
-            if status:
-                raise
-            said = problem(error, trace_id)
-            await (forget(said, connection) if scope.get("stale_cookie") else said)(scope, receive, answer)
+            pass
         finally:
             seconds = None if streams else perf_counter() - began
             self._parts.metrics.request(scope["method"], scope.get("endpoint_path", UNROUTED), status, seconds)
+
+    async def _answered(self, request: Asked) -> Response:
+        """The answer, whatever goes wrong, unless nobody is left to hear it."""
+        try:
+            self._guard(request, safe=request.method in SAFE)
+            return _allowed() if self._preflight(request, request.method) else await self._serve(request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - said and logged in one place
+            said = problem(error, request.scope["trace_id"])
+            return forget(said, request) if request.scope.get("stale_cookie") else said
+
+    def _dress(self, response: Response, request: Asked) -> None:
+        """Add the headers that every answer has, and keep the answer for whoever asks the same, where that is right."""
+        scope, headers = request.scope, response.raw_headers
+        if not any(name == POLICY[0] for name, _ in headers):
+            headers.append(POLICY)
+        headers += HEADERS
+        headers += self._shown_to(request)
+        if LOOKED in scope:
+            self._parts.lasting.keep(scope, response.status_code, [*headers], bytes(response.body))
+        headers.append((b"x-request-id", scope["trace_id"].encode()))
+        headers += _traced(request)
+        if allowance := scope.get("allowance"):
+            headers += allowance.headers
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -129,7 +139,10 @@ class Edge:
         except AragoraError:
             await send({"type": "websocket.close", "code": 4003, "reason": "host or origin not allowed"})
             return
-        await self._app(scope, receive, send)
+        if scope["path"] == FOLLOW:
+            await self._follow(WebSocket(scope, receive, send))
+        else:
+            await send({"type": "websocket.close", "code": 1000, "reason": "nothing is here"})
 
     def _guard(self, connection: HTTPConnection, *, safe: bool) -> None:
         """Refuse names that are not ours, and changes that a page of somebody else asks a browser to make."""
@@ -169,15 +182,11 @@ def _allowed() -> Response:
 
 def _traced(connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
     """The trace that a request is part of, with a span of ours; nothing for one that is part of none."""
-    found = TRACE.match(connection.headers.get("traceparent", ""))
+    given = connection.headers.get("traceparent")
+    found = TRACE.match(given) if given else None
     if found is None:
         return []
     return [(b"traceparent", f"00-{found[1]}-{secrets.token_hex(SPAN_BYTES)}-{found[2]}".encode())]
-
-
-def _streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether an answer goes on for as long as somebody watches."""
-    return any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in headers)
 
 
 @lru_cache(HOSTS_MAX)

@@ -4,8 +4,9 @@ Pages carry a policy of their own: scripts and styles of this origin only, no st
 sanitiser. Files lie below an address that changes with their content and are kept for ever; pages are asked for again each time.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from urllib.parse import quote
@@ -13,12 +14,10 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from aragora import __version__
 from aragora.api import Endpoint, Parts
-from aragora.api.middleware import UNROUTED
+from aragora.api.asked import Asked, Serve
 from aragora.api.share import page
 from aragora.auth import VOTER
 from aragora.debate.consensus import RULES
@@ -39,8 +38,6 @@ SHELLS = {"/": "Aragora", "/debates": "Debates · Aragora", "/leaderboard": "Lea
 # Pages that are there when the API has what they show.
 GATED = {"/memory": ("/api/memory/tiers", "Memory · Aragora"), "/account": ("/api/auth/login", "Account · Aragora")}
 GONE, NOWHERE = "No such debate · Aragora", "No such page · Aragora"
-# Whatever the method: what is not there is not there.
-ELSE = "/{anything:path}"
 # Below these addresses nobody looks for a page.
 PROGRAMS = ("/api/", "/v1/", "/mcp", "/static/")
 
@@ -122,29 +119,26 @@ class _Pages:
         return Response(body, status, media_type=HTML, headers=_page_headers(etag))
 
 
-Serve = Callable[[Request], Awaitable[Response]]
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The page as it is served: by path, and what there is for an address that leads nowhere."""
+
+    table: dict[str, Serve]
+    nowhere: Serve
 
 
-class _Page:
-    """A handler as an ASGI application that metrics know by its route; only what reads the database counts against a caller."""
-
-    def __init__(self, path: str, serve: Serve) -> None:
-        self._path, self._serve = path, serve
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["endpoint_path"] = self._path
-        response = await self._serve(Request(scope, receive))
-        await response(scope, receive, send)
-
-
-def routes(parts: Parts, endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
-    """The routes of the page; it is told which endpoints there are, so that it offers nothing that is not."""
+def serving(parts: Parts, endpoints: Sequence[Endpoint]) -> Shown:
+    """The page; it is told which endpoints there are, so that it offers nothing that is not."""
     pages = _Pages(parts, load(), _config(parts, endpoints))
     table: dict[str, Serve] = dict.fromkeys(pages.titles, pages.shell)
-    table |= {"/d/{id}": pages.debate, "/static/{digest}/{path:path}": pages.file}
-    table["/debates/{id}"] = pages.moved
-    found = [Route(path, _Page(path, serve), methods=["GET"]) for path, serve in table.items()]
-    return [*found, Route(ELSE, _Page(UNROUTED, pages.nowhere))]
+    table |= {"/d/{id}": pages.debate, "/static/{digest}/{*path}": pages.file, "/debates/{id}": pages.moved}
+    return Shown({path: partial(_named, path, serve) for path, serve in table.items()}, pages.nowhere)
+
+
+async def _named(path: str, serve: Serve, request: Asked) -> Response:
+    """An answer that metrics know by its route; only what reads the database counts against a caller."""
+    request.scope["endpoint_path"] = path
+    return await serve(request)
 
 
 def _config(parts: Parts, endpoints: Sequence[Endpoint]) -> dict[str, object]:

@@ -3,18 +3,18 @@
 from dataclasses import replace
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, Done, ListOf, MessageRow, listing, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import ANONYMOUS, REASON_CHARS_MAX, VOTER_CHARS_MAX, Check, parse, read_body
 from aragora.api.callers import voter_of
 from aragora.debate.model import Ballot, Message, Phase, Status
 from aragora.debate.prompts import is_number
 from aragora.errors import Conflict, Invalid
 from aragora.people import ballots
-from aragora.store.records import Asked, Record
+from aragora.store import records
 
 SUGGESTION_CHARS_MAX = 2_000
 SPEECH_CHARS_MAX = 20_000
@@ -81,7 +81,7 @@ class Suggested(MessageRow):
     debate_id: str
 
 
-async def suggest(parts: Parts, request: Request) -> Response:
+async def suggest(parts: Parts, request: Asked) -> Response:
     """Put something to the agents: they read it from the next round on that begins."""
     debate_id = request.path_params["id"]
     body = parse(await read_body(request, parts.settings.max_body_bytes), Suggest)
@@ -110,7 +110,7 @@ async def suggest(parts: Parts, request: Request) -> Response:
     return reply(answer, 201)
 
 
-async def turns(parts: Parts, request: Request) -> Response:
+async def turns(parts: Parts, request: Asked) -> Response:
     """The turns that wait for a person."""
     debate_id = request.path_params["id"]
     found = [_row(asked) for asked in await parts.engine.people.open_turns(debate_id)]
@@ -118,7 +118,7 @@ async def turns(parts: Parts, request: Request) -> Response:
     return Response(body, media_type=JSON)
 
 
-def _row(asked: Asked) -> TurnRow:
+def _row(asked: records.Asked) -> TurnRow:
     turn = asked.turn
     return TurnRow(
         seat=turn.seat,
@@ -132,7 +132,7 @@ def _row(asked: Asked) -> TurnRow:
     )
 
 
-async def speak(parts: Parts, request: Request) -> Response:
+async def speak(parts: Parts, request: Asked) -> Response:
     """Answer an open turn of a seat that a person holds; what is recorded first counts."""
     record = await parts.store.debate(request.path_params["id"])
     body = parse(await read_body(request, parts.settings.max_body_bytes), Speak)
@@ -150,7 +150,7 @@ async def speak(parts: Parts, request: Request) -> Response:
     return reply(spoke, 201)
 
 
-def _message(body: Speak, asked: Asked, record: Record) -> Message:
+def _message(body: Speak, asked: records.Asked, record: records.Record) -> Message:
     turn, check = asked.turn, Check()
     ballot: Ballot | None = None
     if ballots(turn.phase):
@@ -174,7 +174,7 @@ def _message(body: Speak, asked: Asked, record: Record) -> Message:
     return replace(said, position=position if turn.positions or turn.part == "estimate" else "")
 
 
-async def pause(parts: Parts, request: Request) -> Response:
+async def pause(parts: Parts, request: Asked) -> Response:
     """Ask no further turns once those in flight have ended; it rests across restarts too. Pausing twice pauses once."""
     debate_id = request.path_params["id"]
     await parts.store.debate(debate_id)
@@ -182,7 +182,7 @@ async def pause(parts: Parts, request: Request) -> Response:
     return reply(Done(success=True, debate_id=debate_id, status=Status.PAUSED, message="The debate rests."))
 
 
-async def resume(parts: Parts, request: Request) -> Response:
+async def resume(parts: Parts, request: Asked) -> Response:
     """Let a debate that rests go on; one that runs is left as it is."""
     debate_id = request.path_params["id"]
     await parts.store.debate(debate_id)

@@ -12,9 +12,7 @@ from hashlib import sha256
 
 import msgspec
 import structlog
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
 
 from aragora.api.answers import JSON
 from aragora.api.asked import Asked
@@ -38,8 +36,8 @@ REPLAYED = "Idempotency-Replayed"
 LEFT = 499  # the client has left; nobody reads it but the metrics
 NOTHING_KEPT = Given(status=0, body="")
 
-Answer = Callable[[Request], Awaitable[Response]]
-Rebuilt = Callable[[Request, str], Awaitable[Response]]
+Answer = Callable[[Asked], Awaitable[Response]]
+Rebuilt = Callable[[Asked, str], Awaitable[Response]]
 
 
 class Reused(AragoraError):
@@ -63,6 +61,7 @@ class _Going:
     """A request that is being handled."""
 
     gone: Callable[[], bool]
+    closed: Callable[[], bool]  # what the loop knows of that, which costs nothing to ask
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -75,7 +74,7 @@ class Once:
         self._keyed: set[str] = set()
         self._going: dict[str, list[_Going]] = {}
 
-    async def keyed(self, request: Request, body: bytes, caller: Caller, path: str, terms: Terms, answer: Answer) -> Response:
+    async def keyed(self, request: Asked, body: bytes, caller: Caller, path: str, terms: Terms, answer: Answer) -> Response:
         """Answer a request that has an Idempotency-Key. Raises Conflict while the first is going on, Reused for another body."""
         name, print_ = _named(caller, _key(request)), _hash(path, _canonical(body))
         if name in self._keyed and terms.rebuilt is None:
@@ -89,7 +88,7 @@ class Once:
         finally:
             self._keyed.discard(name)
 
-    async def _first(self, name: str, terms: Terms, request: Request, answer: Answer) -> Response:
+    async def _first(self, name: str, terms: Terms, request: Asked, answer: Answer) -> Response:
         stamp = Stamp(name)
         try:
             with stamp.held():
@@ -113,7 +112,7 @@ class Once:
             with suppress(AragoraError):
                 await self._repeats.release(stamp.name)
 
-    async def _again(self, name: str, print_: str, terms: Terms, request: Request, answer: Answer) -> Response:
+    async def _again(self, name: str, print_: str, terms: Terms, request: Asked, answer: Answer) -> Response:
         known = await self._repeats.find(name)
         if known is None or known.state == "reserved":
             raise _going_on()
@@ -127,7 +126,7 @@ class Once:
             raise _going_on()
         return await self._lost(known, terms, request, answer)
 
-    async def _lost(self, known: Repeat, terms: Terms, request: Request, answer: Answer) -> Response:
+    async def _lost(self, known: Repeat, terms: Terms, request: Asked, answer: Answer) -> Response:
         """The effect was committed and the answer was lost with the process."""
         if terms.rebuilt is not None and known.reference:
             response = await terms.rebuilt(request, known.reference)
@@ -138,11 +137,11 @@ class Once:
         response.headers[REPLAYED] = "true"
         return response
 
-    async def healed(self, request: Request, body: bytes, caller: Caller, path: str, answer: Answer) -> Response:
+    async def healed(self, request: Asked, body: bytes, caller: Caller, path: str, answer: Answer) -> Response:
         """Answer a request without a key; the answer to an identical one before it, if nobody received that."""
         name = _named(caller, _hash(path, body))
         looks = request.scope.get("extensions", {}).get(GONE)
-        going = _Going(gone=looks["gone"] if looks else _never)
+        going = _Going(looks["gone"], looks["closed"]) if looks else _Going(_never, _never)
         if going.gone():  # nothing was done yet, and whoever gave up may be asking another process already
             return Response(status_code=LEFT)
         before = [*self._going.get(name, ())]
@@ -151,7 +150,7 @@ class Once:
             if before:
                 await asyncio.sleep(0)  # let the loop notice a connection that has just gone
             for twin in before:
-                if twin.gone():
+                if twin.closed():
                     await twin.done.wait()
             return await self._received(name, going, request, answer)
         finally:
@@ -161,7 +160,7 @@ class Once:
             if not mine:
                 del self._going[name]
 
-    async def _received(self, name: str, going: _Going, request: Request, answer: Answer) -> Response:
+    async def _received(self, name: str, going: _Going, request: Asked, answer: Answer) -> Response:
         """An answer that nobody received, or else a new one; if again nobody is there, it is kept for whoever asks next."""
         given = await self._repeats.take(name, since=later(self._now(), -LOST_S))
         response = await answer(request) if given is None else replayed(given)
@@ -180,18 +179,6 @@ def replayed(given: Given) -> Response:
     return Response(given.body.encode(), given.status, headers, JSON)
 
 
-def with_body(request: Request, body: bytes) -> Request:
-    """The request, its body to be read once more."""
-    left = [body]
-
-    async def receive() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await request.receive()
-
-    return Asked(request.scope, receive)
-
-
 def _given(response: Response) -> Given | None:
     """What can be kept of an answer; None of a stream."""
     body = getattr(response, "body", None)
@@ -204,7 +191,7 @@ def _good(response: Response) -> bool:
     return 200 <= response.status_code < 300  # noqa: PLR2004 - done
 
 
-def _key(request: Request) -> str:
+def _key(request: Asked) -> str:
     key = request.headers["idempotency-key"]
     if not 0 < len(key) <= KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
         flaw = f"must be 1 to {KEY_CHARS_MAX} printable ASCII characters"

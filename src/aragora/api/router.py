@@ -17,6 +17,7 @@ class _Node(Generic[T]):
     methods: dict[str, T] = field(default_factory=dict)
     parts: dict[str, "_Node[T]"] = field(default_factory=dict)
     named: "_Node[T] | None" = None
+    rest: "_Node[T] | None" = None  # for whatever comes, one part or many
     names: tuple[str, ...] = ()
 
 
@@ -29,7 +30,7 @@ class Match(Generic[T]):
 
 
 class Paths(Generic[T]):
-    """Paths such as `/debates/{id}`; a part that is written out wins over a named one."""
+    """Paths such as `/debates/{id}` and `/files/{*path}`; a written part wins over a named one, and that over the rest."""
 
     def __init__(self) -> None:
         """Nothing is known yet."""
@@ -39,7 +40,11 @@ class Paths(Generic[T]):
         """Put `value` under a method and a path."""
         node, names = self._root, []
         for part in path.split("/")[1:]:
-            if part.startswith("{"):
+            if part.startswith("{*"):
+                names.append(part[2:-1])
+                node.rest = node.rest or _Node()
+                node = node.rest
+            elif part.startswith("{"):
                 names.append(part[1:-1])
                 if node.named is None:
                     node.named = _Node()
@@ -60,7 +65,7 @@ class Paths(Generic[T]):
 
 
 def _walk(node: _Node[T], parts: list[str], place: int, values: list[str]) -> _Node[T] | None:
-    """Go down one part at a time; where the written part leads nowhere, the named one is tried."""
+    """Go down one part at a time; where the written part leads nowhere, the named one is tried, then the rest."""
     if place == len(parts):
         return node if node.methods else None
     part = parts[place]
@@ -69,10 +74,12 @@ def _walk(node: _Node[T], parts: list[str], place: int, values: list[str]) -> _N
         found = _walk(written, parts, place + 1, values)
         if found is not None:
             return found
-    if node.named is None or not part:
-        return None
-    values.append(part)
-    found = _walk(node.named, parts, place + 1, values)
-    if found is None:
+    if node.named is not None and part:
+        values.append(part)
+        found = _walk(node.named, parts, place + 1, values)
+        if found is not None:
+            return found
         values.pop()
-    return found
+    if node.rest is not None:
+        values.append("/".join(parts[place:]))
+    return node.rest

@@ -4,12 +4,11 @@ Whatever is under `/api` is under `/api/v1` too.
 """
 
 from dataclasses import replace
+from functools import partial
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from aragora.api import (
@@ -43,6 +42,7 @@ from aragora.api.answers import (
     VoteCast,
     VoteList,
 )
+from aragora.api.asked import Asked, Serve
 from aragora.api.bodies import Cancel, CastVote, CreateDebate
 from aragora.api.debate_rows import LISTED
 from aragora.api.door import Door, Entrance
@@ -284,48 +284,42 @@ def endpoints() -> tuple[Endpoint, ...]:
 def build(parts: Parts) -> ASGIApp:
     """The whole application: the same on both ports."""
     entrance = Entrance(parts)
-    paths: Paths[ASGIApp] = Paths()
+    paths: Paths[Serve] = Paths()
     served = endpoints()
     for endpoint in served:
         paths.add(endpoint.method, endpoint.path, Door(endpoint, entrance))
     described = document(served, parts.accounts.mode)
 
-    async def openapi(request: Request) -> Response:
+    async def openapi(request: Asked) -> Response:
         return sent(request, Response(described, media_type="application/json"), parts.cache, tagged=True)
 
     watched = asyncapi.document()
 
-    async def events(_: Request) -> Response:
+    async def events(_: Asked) -> Response:
         return Response(watched, media_type="application/json")
 
     async def follow(socket: WebSocket) -> None:
         await sockets.serve(parts, socket, entrance.identify_socket)
 
-    table: list[BaseRoute] = [Route("/openapi.json", openapi), Route("/asyncapi.json", events), WebSocketRoute("/ws", follow)]
-    table += pages.routes(parts, served)
-    edge = Edge(_Routed(paths, Router(table, redirect_slashes=False)), parts)
+    shown = pages.serving(parts, served)
+    for path, serve in ({"/openapi.json": openapi, "/asyncapi.json": events} | shown.table).items():
+        paths.add("GET", path, serve)
+    edge = Edge(partial(_served, paths, shown.nowhere), follow, parts)
     return Remembering(edge) if parts.settings.database_replica_url else edge
 
 
-class _Routed:
-    """The endpoints, and a router for the rest; raises for what neither knows, so that one place answers all errors."""
-
-    def __init__(self, paths: Paths[ASGIApp], router: Router) -> None:
-        self._paths, self._router = paths, router
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        found = self._paths.find(scope.get("raw_path") or scope["path"].encode()) if scope["type"] == "http" else None
-        if found is None:
-            await self._router(scope, receive, send)
-            return
-        scope["path_params"] = found.values
-        await _chosen(found, scope["method"])(scope, receive, send)
+async def _served(paths: Paths[Serve], nowhere: Serve, request: Asked) -> Response:
+    scope = request.scope
+    found = paths.find(scope.get("raw_path") or scope["path"].encode())
+    if found is None:
+        return await nowhere(request)
+    scope["path_params"] = found.values
+    return await _chosen(found, scope["method"])(request)
 
 
-def _chosen(found: Match[ASGIApp], method: str) -> ASGIApp:
-    app = found.methods.get("GET" if method == "HEAD" else method)
-    if app is None:
+def _chosen(found: Match[Serve], method: str) -> Serve:
+    serve = found.methods.get("GET" if method == "HEAD" else method)
+    if serve is None:
         allowed = sorted({*found.methods, *(("HEAD",) if "GET" in found.methods else ())})
         raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
-    return app
+    return serve

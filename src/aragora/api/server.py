@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from aragora.api.lasting import QUESTION, Lasting
+from aragora.api.lasting import QUESTION, Lasting, lines
 from aragora.api.wire import Socket
 
 GONE = "aragora.gone"
@@ -31,6 +33,56 @@ def left(transport: asyncio.Transport) -> bool:
     asked = select.poll()
     asked.register(opened.fileno(), HUNG_UP)
     return bool(asked.poll(0))
+
+
+class Cycle(RequestResponseCycle):
+    """A request and its answer. One of known length is written in one piece; uvicorn writes twice and examines each header."""
+
+    _head: HTTPResponseStartEvent | None = None  # until its body is here
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start" and not self.response_started and _length(message) is not None:
+            self.response_started, self._head = True, message
+        elif message["type"] == "http.response.body" and self._head is not None:
+            await self._whole(self._head, message)
+        else:
+            await super().send(message)
+
+    async def _whole(self, head: HTTPResponseStartEvent, body: HTTPResponseBodyEvent) -> None:
+        """Write head and body, unless more is to follow."""
+        self._head = None
+        if body.get("more_body") or self.flow.write_paused or self.disconnected:
+            self.response_started = False
+            await super().send(head)
+            await super().send(body)
+            return
+        text = b"" if self.scope["method"] == "HEAD" else body["body"]
+        if text and len(text) != _length(head):
+            raise RuntimeError("The answer is not as long as it says.")
+        headers = [*self.default_headers, *head["headers"]]
+        if not self.keep_alive:
+            headers.append((b"connection", b"close"))
+        said = lines(headers)
+        if said.count(b"\n") != len(headers):
+            raise RuntimeError("A header goes over more than one line.")
+        self.transport.write(b"".join((STATUS_LINE[head["status"]], said, b"\r\n", text)))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _length(head: HTTPResponseStartEvent) -> int | None:
+    for name, value in head["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return None
+
+
+# uvicorn looks it up by this name, and offers no other way to choose it.
+httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
 
 
 class Http(HttpToolsProtocol):
@@ -62,6 +114,8 @@ class Http(HttpToolsProtocol):
         cycle, full = self.cycle, self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
         if self._open or full or self.flow.write_paused or not (cycle is None or cycle.response_complete):
             super().data_received(data)
+            if self._open and self._deadline is None:
+                self._arm()
             return
         answer = self._lasting.again(data, self.client, self.server_state.default_headers)
         if answer is not None:
@@ -69,6 +123,8 @@ class Http(HttpToolsProtocol):
             return
         self._begun = 0
         super().data_received(data)
+        if self._open and self._deadline is None:
+            self._arm()
         if self._begun == 1 and not self._open and self.cycle is not cycle and self.cycle.keep_alive and not self.cycle.body:
             self.scope[QUESTION] = data  # type: ignore[literal-required]  # ours, beside uvicorn's
 
@@ -93,12 +149,13 @@ class Http(HttpToolsProtocol):
         """A request has begun to arrive."""
         super().on_message_begin()
         self._begun, self._open = self._begun + 1, True
-        if self._deadline is None:
-            self._arm()
 
     def on_headers_complete(self) -> None:
         """Offer the application a look at whether anybody is still there to be answered."""
-        self.scope.setdefault("extensions", {})[GONE] = {"gone": partial(left, self.transport)}
+        self.scope.setdefault("extensions", {})[GONE] = {
+            "gone": partial(left, self.transport),
+            "closed": self.transport.is_closing,
+        }
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

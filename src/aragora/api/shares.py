@@ -1,11 +1,11 @@
 """Who may read a debate, and links to it, over HTTP. May import its siblings and auth."""
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import debate_of, reply
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.errors import NotFound
 from aragora.store.ownership import Link
@@ -61,12 +61,12 @@ class Revoked(msgspec.Struct):
     visibility: str
 
 
-async def show(parts: Parts, request: Request) -> Response:
+async def show(parts: Parts, request: Asked) -> Response:
     """Who may read the debate, and its links."""
     return reply(await _shared(parts, request.path_params["id"]))
 
 
-async def share(parts: Parts, request: Request) -> Response:
+async def share(parts: Parts, request: Asked) -> Response:
     """Say who may read the debate; `shared` makes a link for whoever has it."""
     debate_id = request.path_params["id"]
     raw = await read_body(request, parts.settings.max_body_bytes)
@@ -88,7 +88,7 @@ async def share(parts: Parts, request: Request) -> Response:
     return reply(shared, 201, NO_STORE)
 
 
-async def revoke(parts: Parts, request: Request) -> Response:
+async def revoke(parts: Parts, request: Asked) -> Response:
     """Take back one link or all; when none is left, a shared debate is private again. Whoever watches by one is cut off."""
     debate_id = request.path_params["id"]
     raw = await read_body(request, parts.settings.max_body_bytes)
@@ -102,7 +102,7 @@ async def revoke(parts: Parts, request: Request) -> Response:
     return reply(Revoked(success=True, debate_id=debate_id, revoked=revoked, visibility=shared.visibility))
 
 
-async def by_link(parts: Parts, request: Request) -> Response:
+async def by_link(parts: Parts, request: Asked) -> Response:
     """The debate that a link leads to. The same token as `?share=` opens its messages, votes and events."""
     debate_id = await parts.accounts.linked(request.path_params["token"])
     if debate_id is None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, Debate, DebateRow, Done, ListOf, debate_of, listing, reply, row_of
+from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
@@ -126,7 +126,7 @@ class Found(msgspec.Struct, kw_only=True):
     status: str | None = None
 
 
-async def by_slug(parts: Parts, request: Request) -> Response:
+async def by_slug(parts: Parts, request: Asked) -> Response:
     """A debate by the readable name that its topic gave it."""
     debate_id = await parts.shelf.by_slug(request.path_params["slug"])
     await parts.accounts.admit(caller_of(request), debate_id)
@@ -134,14 +134,14 @@ async def by_slug(parts: Parts, request: Request) -> Response:
     return reply(debate_of(record))
 
 
-async def metadata(parts: Parts, request: Request) -> Response:
+async def metadata(parts: Parts, request: Asked) -> Response:
     """What has been written on a debate, and where it came from."""
     record = await parts.store.debate(request.path_params["id"])
     shown = debate_of(record)
     return reply(msgspec.convert(shown, Metadata, from_attributes=True))
 
 
-async def label(parts: Parts, request: Request) -> Response:
+async def label(parts: Parts, request: Asked) -> Response:
     """Write a title, tags or metadata on a debate. Status and outcome come from its log and cannot be written."""
     debate_id = request.path_params["id"]
     body = parse(await read_body(request, parts.settings.max_body_bytes), Label)
@@ -167,7 +167,7 @@ def _tags(given: Sequence[str], check: Check) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-async def delete(parts: Parts, request: Request) -> Response:
+async def delete(parts: Parts, request: Asked) -> Response:
     """Take a debate off the disk: its log, messages, votes and matches. One that runs is cancelled first."""
     record = await parts.store.debate(request.path_params["id"])
     if record.status not in ENDED:
@@ -179,7 +179,7 @@ async def delete(parts: Parts, request: Request) -> Response:
     return reply(Deleted(deleted=True, id=record.id, success=True))
 
 
-async def archive(parts: Parts, request: Request) -> Response:
+async def archive(parts: Parts, request: Asked) -> Response:
     """Put an ended debate into the archive; putting it there twice puts it there once."""
     record = await parts.store.debate(request.path_params["id"])
     if record.status not in ENDED:
@@ -189,7 +189,7 @@ async def archive(parts: Parts, request: Request) -> Response:
     return reply(Done(success=True, debate_id=record.id, status=record.status, message="The debate is in the archive."))
 
 
-async def archive_many(parts: Parts, request: Request) -> Response:
+async def archive_many(parts: Parts, request: Asked) -> Response:
     """Put ended debates into the archive; those that have not ended, or are not there, are named as skipped."""
     ids, caller = await _ids(parts, request), caller_of(request)
     mine = [debate_id for debate_id in ids if await parts.accounts.admits(caller, debate_id, change=True)]
@@ -199,7 +199,7 @@ async def archive_many(parts: Parts, request: Request) -> Response:
     return reply(Archived(success=True, archived=done, skipped=[each for each in ids if each not in done]))
 
 
-async def archived(parts: Parts, request: Request) -> Response:
+async def archived(parts: Parts, request: Asked) -> Response:
     """Debates in the archive, newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -208,7 +208,7 @@ async def archived(parts: Parts, request: Request) -> Response:
     return _listed(found, total=total, limit=limit, offset=offset)
 
 
-async def compare(parts: Parts, request: Request) -> Response:
+async def compare(parts: Parts, request: Asked) -> Response:
     """Several debates side by side."""
     ids = await _ids(parts, request)
     for debate_id in ids:
@@ -221,7 +221,7 @@ async def compare(parts: Parts, request: Request) -> Response:
     return reply(Compared(debates=debates, count=len(debates), same_topic=same, outcomes=outcomes))
 
 
-async def _ids(parts: Parts, request: Request) -> list[str]:
+async def _ids(parts: Parts, request: Asked) -> list[str]:
     body = parse(await read_body(request, parts.settings.max_body_bytes), Ids)
     check = Check()
     if not 1 <= len(body.debate_ids) <= TOGETHER_MAX:
@@ -230,7 +230,7 @@ async def _ids(parts: Parts, request: Request) -> list[str]:
     return list(dict.fromkeys(body.debate_ids))
 
 
-async def active(parts: Parts, request: Request) -> Response:
+async def active(parts: Parts, request: Asked) -> Response:
     """Debates that are being run, newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -241,7 +241,7 @@ async def active(parts: Parts, request: Request) -> Response:
     return _listed(found, total=total, limit=limit, offset=offset)
 
 
-async def search(parts: Parts, request: Request) -> Response:
+async def search(parts: Parts, request: Asked) -> Response:
     """Debates whose topic, title or answer has every word of the query, or a word that begins with it; newest first."""
     query = Query(request)
     limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
@@ -250,7 +250,7 @@ async def search(parts: Parts, request: Request) -> Response:
     return await _search(parts, words, query.text("status"), limit, offset, caller_of(request).reader)
 
 
-async def search_for(parts: Parts, request: Request) -> Response:
+async def search_for(parts: Parts, request: Asked) -> Response:
     """As the GET, with the query in the body."""
     body = parse(await read_body(request, parts.settings.max_body_bytes), Found)
     check = Check()
@@ -277,7 +277,7 @@ def _listed(found: Sequence[Summary], *, total: int, limit: int, offset: int) ->
     return Response(listing(rows, "debates", total=total, limit=limit, offset=offset), media_type=JSON)
 
 
-async def statistics(parts: Parts, request: Request) -> Response:
+async def statistics(parts: Parts, request: Asked) -> Response:
     """How many debates there are that the caller may see, by status."""
     reader = caller_of(request).reader
     key = STATISTICS if reader is None else f"{STATISTICS}/{reader.user_id}"
@@ -300,7 +300,7 @@ async def statistics(parts: Parts, request: Request) -> Response:
     return Response(kept, media_type=JSON)
 
 
-async def queue(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - every handler takes the request
+async def queue(parts: Parts, request: Asked) -> Response:  # noqa: ARG001 - every handler takes the request
     """How many debates run and wait, on whichever process."""
     engine = parts.engine
     running = engine.dispatch.running(engine.running)
