@@ -52,6 +52,8 @@ class Sqlite:
         self._settled.set()
         self._queue: SimpleQueue[tuple[list[_Unit], list[list[Row]] | None] | None] = SimpleQueue()
         self._writer = _connect(path)
+        # What would have to be put back if a statement failed half way is kept for each; in a file that is half of an insert.
+        self._writer.pragma("temp_store", "memory")
         self._writer.create_scalar_function("chained", _chained, 3, deterministic=True)
         self._reader = _connect(path)
         self._reader.pragma("query_only", 1)
@@ -240,6 +242,8 @@ def _chained(*given: Value) -> Value:
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    # Else a statement that could use a partial index is planned anew whenever something is bound to it.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "full")
     connection.pragma("cache_size", -CACHE_KIB)
