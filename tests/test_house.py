@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
         *("auth", "config", "debate", "engine", "feed", "flaws", "limits", "memory", "metrics"),
         *("objectives", "people", "providers", "ranking", "receipts", "store", "web", "webhooks"),
     },
-    "engine": {"bus", "debate", "dispatch", "metrics", "people", "pieces", "providers", "recall", "store"},
+    "engine": {"bus", "debate", "dispatch", "metrics", "people", "providers", "recall", "run", "store"},
+    "run": {"bus", "debate", "metrics", "people", "pieces", "providers", "recall", "store"},
     "": {"client"},  # the package itself hands out its client
     "client": {"api"},
     "webhooks": {"store"},

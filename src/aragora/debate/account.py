@@ -59,7 +59,7 @@ def _repeated(floor: Floor) -> tuple[str, ...]:
     found = []
     for message in _critiques(floor):
         earlier = said.setdefault(message.target, [])
-        if repeats(message.content, earlier):
+        if earlier and repeats(message.content, earlier):
             found.append(message.key)
         earlier.append(message.content)
     return tuple(found)

@@ -14,7 +14,8 @@ CUT = " […]"
 
 def tokens(text: str) -> int:
     """Estimate how many tokens a model reads in `text`; the same for every provider, so that a replay sees the same."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def fit(messages: Sequence[Message], tokens_max: int) -> tuple[Message, ...]:

@@ -193,6 +193,8 @@ Event = (
 )
 
 SCALARS = (str, int, float)
+# Their own kinds, which most values are; a number of an enumeration is none of these.
+ATOMS = frozenset({str, int, float, bool, type(None)})
 # The role that the public client expects beside each phase.
 ROLES = {
     Phase.PROPOSE: "proposer",
@@ -246,11 +248,11 @@ def data_of(event: Event) -> dict[str, object]:
 def _fields(value: object) -> dict[str, object]:
     """As `asdict`, without its copies of what cannot change, which are most of what it takes."""
     assert is_dataclass(value)
-    return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return {name: each if type(each := getattr(value, name)) in ATOMS else _plain(each) for name in value.__dataclass_fields__}
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, SCALARS):
+    if type(value) in ATOMS or isinstance(value, SCALARS):
         return value
     if isinstance(value, tuple):
         return tuple(map(_plain, value))

@@ -7,14 +7,20 @@ What other agents wrote is data between markers that nobody can guess; it never 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from hashlib import sha256
 from math import isfinite
+from types import MappingProxyType
 
 from aragora.debate.context import fit
-from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, Turn
+from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, StandIn, Turn, Usage
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+NOTHING_KNOWN = Usage()
+# A message of which all is known but what was said.
+Saying = partial[Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +85,22 @@ PARTS: Mapping[str, str] = {
 }
 
 CITING = "Where you answer one of the texts or were convinced by it, put its number in square brackets, such as [2]."
+LABEL = re.compile(r"\bAnswer ([A-Z]{1,2})\b")
 NUMBER = re.compile(r"\[(\d{1,4})\]")
+_decode = json.JSONDecoder().raw_decode
 DECLARED = re.compile(r"^\W*(?:position|estimate)\W*:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
-def labels(brief: Brief, turn: Turn) -> dict[str, str]:
+def labels(brief: Brief, turn: Turn) -> Mapping[str, str]:
     """The label of each seat for the reader of this turn, as `{"demo-2": "A"}`: the same in all its turns, not for others."""
-    salt = f"{brief.seed}/{turn.seat.name}/"
-    shuffled = sorted((seat.name for seat in brief.seats), key=lambda name: sha256((salt + name).encode()).digest())
-    return {name: _label(place) for place, name in enumerate(shuffled)}
+    return _labels(brief.seed, turn.seat.name, tuple([seat.name for seat in brief.seats]))
+
+
+@lru_cache(1024)  # several ask within one turn
+def _labels(seed: int, reader: str, names: tuple[str, ...]) -> Mapping[str, str]:
+    salt = f"{seed}/{reader}/"
+    shuffled = sorted(names, key=lambda name: sha256((salt + name).encode()).digest())
+    return MappingProxyType({name: _label(place) for place, name in enumerate(shuffled)})
 
 
 def _label(place: int) -> str:
@@ -146,53 +159,57 @@ def _title(message: Message, turn: Turn, names: Mapping[str, str]) -> str:
 
 def mask(text: str, names: Mapping[str, str]) -> str:
     """Put this reader's labels where a stored text names seats (`@demo-2` becomes `Answer A`)."""
-    for seat in sorted(names, key=len, reverse=True):
-        text = text.replace(f"@{seat}", f"Answer {names[seat]}")
+    if "@" in text:
+        for seat in sorted(names, key=len, reverse=True):
+            text = text.replace(f"@{seat}", f"Answer {names[seat]}")
     return text
 
 
 def unmask(text: str, names: Mapping[str, str]) -> str:
     """Put seat names where a reply uses its reader's labels (`Answer A` becomes `@demo-2`)."""
     seats = {label: seat for seat, label in names.items()}
-    return re.sub(r"\bAnswer ([A-Z]{1,2})\b", lambda found: f"@{seats[found[1]]}" if found[1] in seats else found[0], text)
+    return LABEL.sub(lambda found: f"@{seats[found[1]]}" if found[1] in seats else found[0], text)
 
 
-def read(brief: Brief, turn: Turn, reply: str) -> Message:
-    """Turn a whole reply into the message of its turn; a reply that cannot be read is an abstention, not a text."""
+def read(
+    brief: Brief, turn: Turn, reply: str, *, usage: Usage = NOTHING_KNOWN, stand_in: StandIn | None = None, seconds: float = 0.0
+) -> Message:
+    """Turn a whole reply, and what it took, into the message of its turn; one that cannot be read is an abstention."""
     names = labels(brief, turn)
-    message = Message(round=turn.round, phase=turn.phase, seat=turn.seat.name)
+    said = partial(
+        Message, round=turn.round, phase=turn.phase, seat=turn.seat.name, usage=usage, stand_in=stand_in, seconds=seconds
+    )
     if not reply.strip():
-        return _unreadable(message, "The reply was empty.")
+        return _unreadable(said, "The reply was empty.")
     if turn.phase in (Phase.VOTE, Phase.JUDGE):
         fields = _last_object(reply)
         ballot = _read_ballot(turn, fields, names)
         if ballot is None:
-            return _unreadable(message, "No choice could be read in the reply.")
-        return replace(message, content=ballot.reason, ballot=ballot, cites=_cited(brief, turn, _list(fields.get("cites"))))
+            return _unreadable(said, "No choice could be read in the reply.")
+        return said(content=ballot.reason, ballot=ballot, cites=_cited(brief, turn, _list(fields.get("cites"))))
     if turn.phase is Phase.CRITIQUE:
-        return _read_critique(message, reply, names)
-    return _read_answer(brief, turn, message, reply.strip())
+        return _read_critique(said, reply, names)
+    return _read_answer(brief, turn, said, reply.strip(), names)
 
 
-def _unreadable(message: Message, detail: str) -> Message:
-    return replace(message, abstention=Abstention(fault=Fault.MALFORMED, detail=detail))
+def _unreadable(said: Saying, detail: str) -> Message:
+    return said(abstention=Abstention(fault=Fault.MALFORMED, detail=detail))
 
 
-def _read_answer(brief: Brief, turn: Turn, message: Message, reply: str) -> Message:
+def _read_answer(brief: Brief, turn: Turn, said: Saying, reply: str, names: Mapping[str, str]) -> Message:
     """A text, the texts that it cites, and the position that it declares where one was asked for."""
-    names = labels(brief, turn)
     numbers = [int(found) for found in NUMBER.findall(reply)] if turn.phase is Phase.REVISE else []
     cites = _cited(brief, turn, numbers)
     asked = bool(turn.positions) or turn.part == "estimate"
     declared = DECLARED.findall(reply) if asked else []
     position = _position(turn, declared[-1]) if declared else ""
     if asked and not position:
-        return _unreadable(message, "The reply names no position that was asked for.")
+        return _unreadable(said, "The reply names no position that was asked for.")
     seats = {key: key.rpartition("/")[2] for key in cites}
     if cites:
         shown = fit(turn.sees, brief.context_tokens_max)
         reply = NUMBER.sub(lambda found: _cite(found, shown, seats), reply)
-    return replace(message, content=unmask(reply, names), position=position, cites=cites)
+    return said(content=unmask(reply, names), position=position, cites=cites)
 
 
 def _cite(found: re.Match[str], shown: Sequence[Message], seats: Mapping[str, str]) -> str:
@@ -260,12 +277,12 @@ def _seats(said: object, turn: Turn, names: Mapping[str, str]) -> tuple[str, ...
     return tuple(seat for seat in found if seat in turn.choices)
 
 
-def _read_critique(message: Message, reply: str, names: Mapping[str, str]) -> Message:
+def _read_critique(said: Saying, reply: str, names: Mapping[str, str]) -> Message:
     fields = _last_object(reply)
     text = fields.get("text")
     if not isinstance(text, str) or not text.strip():
-        return replace(message, content=unmask(reply.strip(), names))
-    return replace(message, content=unmask(text.strip(), names), target=_seat(fields.get("target"), names))
+        return said(content=unmask(reply.strip(), names))
+    return said(content=unmask(text.strip(), names), target=_seat(fields.get("target"), names))
 
 
 def _seat(label: object, names: Mapping[str, str]) -> str:
@@ -278,11 +295,11 @@ def _seat(label: object, names: Mapping[str, str]) -> str:
 
 def _last_object(reply: str) -> dict[str, object]:
     """The last whole JSON object in a reply that may have prose or code fences around it; empty if there is none."""
-    decoder, found = json.JSONDecoder(), dict[str, object]()
+    found = dict[str, object]()
     start = reply.find("{")
     while start != -1:
         try:
-            value, end = decoder.raw_decode(reply, start)
+            value, end = _decode(reply, start)
         except (ValueError, RecursionError):
             start = reply.find("{", start + 1)
             continue

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from aragora.debate.model import Ballot, Brief, Decision, Message, Tally
@@ -64,7 +63,7 @@ def representatives(brief: Brief, ballots: Sequence[Message], answers: Answers) 
     """
     first = {seat.name: seat.name for seat in brief.seats if seat.name in answers}
     first |= {name: name for name in answers if name not in first}
-    said = [m.ballot.same for m in ballots if m.ballot is not None]
+    said = [m.ballot.same for m in ballots if m.ballot is not None and m.ballot.same]
     for one, other in combinations(first, 2):
         declared = answers[one].position != "" and answers[one].position == answers[other].position
         if declared or _held_same(brief, said, one, other):
@@ -74,8 +73,10 @@ def representatives(brief: Brief, ballots: Sequence[Message], answers: Answers) 
 
 
 def _held_same(brief: Brief, said: Sequence[tuple[tuple[str, ...], ...]], one: str, other: str) -> bool:
-    saying = sum(any(one in group and other in group for group in groups) for groups in said)
-    return saying >= majority(len(brief.seats))
+    needed = majority(len(brief.seats))
+    if len(said) < needed:
+        return False
+    return sum(any(one in group and other in group for group in groups) for groups in said) >= needed
 
 
 def merge(ballot: Ballot, first: Mapping[str, str]) -> Ballot:
@@ -84,12 +85,14 @@ def merge(ballot: Ballot, first: Mapping[str, str]) -> Ballot:
     for seat, value in ballot.scores.items():
         name = first.get(seat, seat)
         scores[name] = max(scores.get(name, 0.0), value)
-    return replace(
-        ballot,
+    return Ballot(
         choice=first.get(ballot.choice, ballot.choice),
+        confidence=ballot.confidence,
+        reason=ballot.reason,
         ranking=tuple(dict.fromkeys(first.get(seat, seat) for seat in ballot.ranking)),
         scores=scores,
         objects=tuple(sorted({first.get(seat, seat) for seat in ballot.objects})),
+        same=ballot.same,
     )
 
 

@@ -32,6 +32,7 @@ WIRES = {
     "gemini": "aragora.providers.gemini",
 }
 
+DEMO = {name: Agent(name=name, provider="demo", model=name.partition(":")[2], persona=said) for name, said in VARIANTS.items()}
 LOOK = Patience(connect_s=5.0, total_s=10.0)
 
 
@@ -64,7 +65,7 @@ class Agents:
 
     def find(self, name: str) -> Agent:
         """The agent of that name; raises Invalid, without repeating the name, when there is none that can be asked."""
-        agent = self.catalogue.aliases.get(name) or self._named(name)
+        agent = self.catalogue.aliases.get(name) or DEMO.get(name) or self._named(name)
         source = self.catalogue.sources.get(agent.provider)
         if source is not None and not source.usable:
             needed = variable(agent.provider, "API_KEY")
@@ -73,8 +74,6 @@ class Agents:
 
     def _named(self, name: str) -> Agent:
         provider, _, model = name.partition(":")
-        if name in VARIANTS:
-            return Agent(name=name, provider=provider, model=model, persona=VARIANTS[name])
         if provider == "sim":
             nature(model)
             return Agent(name=name, provider=provider, model=model)
@@ -97,6 +96,8 @@ class Agents:
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
         """Ask the agent of `request`, and those declared in its place where it cannot answer. Raises ProviderError."""
+        if not request.agent.fallback:
+            return await self._once(request, on_text)
         loop = asyncio.get_running_loop()
         ends = loop.time() + request.timeout_s
         names = request.agent.fallback

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 
 from aragora.debate.context import fit, tokens
@@ -41,6 +42,13 @@ TASTE = 0.35  # how far two seats may differ about the same position
 SIDES = ("pro", "con")  # a seat that is given a side argues the first position of the topic, or the second
 QUOTE_WORDS = 16
 QUOTE_CHARS = 110
+ANSWERS = frozenset({Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE})
+HOLE = re.compile(r"\{\w+\}")
+CLAUSE_END = re.compile(r"[,:;]\s")
+WORD = re.compile(r"\S+")
+SURE = re.compile(r"I am about (\d+) % sure")
+
+_write = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Demo:
@@ -79,13 +87,15 @@ class _Speaker:
     voice: Voice
     matter: Matter
     names: Mapping[str, str]
+    places: Mapping[str, int]  # of each seat at the table
+    salt: str  # what fixes the chances of this turn
     answers: Mapping[str, Message]  # the newest answer of each seat that this turn shows
     stances: Mapping[str, int]  # the position of each such answer, where it is one of ours
 
     @classmethod
     def of(cls, brief: Brief, turn: Turn, model: str) -> "_Speaker":
         matter = understand(brief.topic)
-        answers = {m.seat: m for m in turn.sees if m.phase in (Phase.PROPOSE, Phase.REVISE, Phase.SYNTHESISE)}
+        answers = {m.seat: m for m in turn.sees if m.phase in ANSWERS}
         found = {seat: _stance(matter, message.content) for seat, message in answers.items()}
         return cls(
             brief=brief,
@@ -93,6 +103,8 @@ class _Speaker:
             voice=VOICES.get(model.removeprefix("demo:"), PLAIN),
             matter=matter,
             names=labels(brief, turn),
+            places={seat.name: place for place, seat in enumerate(brief.seats)},
+            salt=f"{brief.seed}/{turn.key}/",
             answers=answers,
             stances={seat: stance for seat, stance in found.items() if stance is not None},
         )
@@ -137,7 +149,7 @@ class _Speaker:
         return self._place_of(self.me)
 
     def _place_of(self, seat: str) -> int:
-        return next((n for n, known in enumerate(self.brief.seats) if known.name == seat), 0)
+        return self.places.get(seat, 0)
 
     def _home_of(self, seat: str) -> int:
         if seat == self.me and self.turn.part in SIDES:
@@ -151,11 +163,11 @@ class _Speaker:
     def peer(self, seat: str) -> str:
         return f"Answer {self.names[seat]}"
 
-    def chance(self, *about: object) -> float:
+    def chance(self, *about: str) -> float:
         """A number from 0 to 1 that is the same whenever it is asked for."""
-        return _share(f"{self.brief.seed}/{self.turn.key}/{'/'.join(map(str, about))}")
+        return _share(self.salt + "/".join(about))
 
-    def pick(self, lines: Sequence[str], *about: object) -> str:
+    def pick(self, lines: Sequence[str], *about: str) -> str:
         return lines[int(self.chance(*about) * len(lines))]
 
     def appeal(self, key: object) -> float:
@@ -201,7 +213,7 @@ class _Speaker:
         mine = self.stances.get(self.me, self.home)
         others = [seat for seat in self.peers if self.stances.get(seat) != mine] or self.peers or [*self.answers]
         if not others:
-            return json.dumps({"target": "", "text": "There is no answer to criticise yet."})
+            return _write({"target": "", "text": "There is no answer to criticise yet."})
         target = max(others, key=lambda seat: self.chance("target", seat))
         quote, point = self.weak_spot(self.answers[target].content)
         attack = self.voice.attack.format(peer=self.peer(target), quote=quote)
@@ -209,7 +221,7 @@ class _Speaker:
             attack = f"Against my own answer I would say this of “{quote}”."
         counter = point.counter if point else self.pick(PLAIN_COUNTERS, "counter")
         text = f"{attack} {counter} {self.pick(DEMANDS, 'demand')}"
-        return json.dumps({"target": self.names[target], "text": text}, ensure_ascii=False)
+        return _write({"target": self.names[target], "text": text})
 
     def revise(self) -> str:
         if self.me not in self.answers:
@@ -236,15 +248,16 @@ class _Speaker:
         else:
             reason = f"I came with another view, but what {self.peer(choice)} says on {name} weighs more: {way} it is."
         ballot = {"choice": self.names[choice], "confidence": round(self.ballot_sureness(stance), 2), "reason": reason}
-        others = sorted((seat for seat in self.turn.choices if seat != choice), key=self._liking, reverse=True)
+        rest = (seat for seat in self.turn.choices if seat != choice)
+        others = sorted(rest, key=lambda seat: self._liking(seat, stance), reverse=True)
         moved = choice != self.me and before is not None and before != stance and choice in self.answers
         cited = re.findall(r"\d+", self.cite(self.answers[choice])) if moved else []
         more = {"ranking": [self.names[seat] for seat in (choice, *others)], "cites": [int(number) for number in cited]}
-        return json.dumps(ballot | more, ensure_ascii=False)
+        return _write(ballot | more)
 
-    def _liking(self, seat: str) -> float:
-        """How good this seat finds the answer of another."""
-        return self.appeal(self.stances.get(seat, seat)) + (1.0 if self.stances.get(seat) == self.leaning() else 0.0)
+    def _liking(self, seat: str, stance: int) -> float:
+        """How good this seat, which holds a position, finds the answer of another."""
+        return self.appeal(self.stances.get(seat, seat)) + (1.0 if self.stances.get(seat) == stance else 0.0)
 
     # The sentences it says it with.
 
@@ -335,7 +348,7 @@ class _Speaker:
     def ballot_sureness(self, stance: int) -> float:
         """What the seat's own answer says, and more for each other seat that now agrees."""
         own = self.answers.get(self.me)
-        said = re.search(r"I am about (\d+) % sure", own.content) if own else None
+        said = SURE.search(own.content) if own else None
         if said is None or self.stances.get(self.me) != stance:
             return self.sureness(stance)
         support = sum(held == stance for seat, held in self.stances.items() if seat != self.me)
@@ -349,12 +362,15 @@ def _share(key: str) -> float:
 def _stance(matter: Matter, text: str) -> int | None:
     """The position that an answer begins with; the longest, where one claim is the beginning of another."""
     found = [n for n, position in enumerate(matter.positions) if text.startswith(position.claim)]
-    return max(found, key=lambda n: len(matter.positions[n].claim), default=None)
+    if len(found) > 1:
+        return max(found, key=lambda n: len(matter.positions[n].claim))
+    return found[0] if found else None
 
 
+@cache  # arguments are as many as demo_words has
 def _core(argument: str) -> str:
     """The longest part of an argument that is the same whatever it argues for."""
-    return max(re.split(r"\{\w+\}", argument), key=len)
+    return max(HOLE.split(argument), key=len)
 
 
 def _fill(line: str, way: str, rival: str) -> str:
@@ -363,6 +379,6 @@ def _fill(line: str, way: str, rival: str) -> str:
 
 def _phrase(sentence: str) -> str:
     """A part of a sentence as it stands there: its longest clause, or the beginning of that if it is long."""
-    clause = max(re.split(r"[,:;]\s", sentence), key=len)
-    ends = [found.end() for found in re.finditer(r"\S+", clause)][:QUOTE_WORDS]
+    clause = max(CLAUSE_END.split(sentence), key=len)
+    ends = [found.end() for found in WORD.finditer(clause)][:QUOTE_WORDS]
     return clause[: min(ends[-1] if ends else 0, QUOTE_CHARS)].strip(".,;:!? \u3002\uff01\uff1f").removeprefix("and ")

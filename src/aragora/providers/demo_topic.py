@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # A topic may be long; its question is looked for in so many characters at its beginning, and then at its end.
 LOOK_CHARS = 600
@@ -77,6 +78,7 @@ LEAD_CHOICE = re.compile(
 )
 
 
+@lru_cache(256)  # each turn of a debate asks it
 def understand(topic: str) -> Matter:
     """Find out what can be answered. Any text leads to at least five positions with claims that differ."""
     asked = question(topic)

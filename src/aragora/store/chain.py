@@ -26,10 +26,11 @@ LOG = "SELECT seq, type, data, created_at, head FROM events WHERE debate_id = :i
 
 def written(debate_id: str, event: Event, at: str, *, again: bool = False) -> Statement:
     """The statement that records an event under the number of its guard; with `again`, one of which there may be several."""
-    kind, data = type_of(event), msgspec.json.encode(data_of(event))
-    values: dict[str, Value] = {"id": debate_id, "key": key_of(event), "type": kind, "data": data.decode(), "at": at}
+    kind, data = type_of(event), data_of(event)
+    values: dict[str, Value] = {"id": debate_id, "key": key_of(event), "type": kind, "at": at}
+    values["data"] = msgspec.json.encode(data).decode()
     values["anchor"] = anchor(debate_id).hex() if isinstance(event, DebateStarted) else None
-    values["digest"] = digest(kind, at, msgspec.json.decode(data))
+    values["digest"] = digest(kind, at, data)
     return Statement(EACH_TIME if again else ONCE, values)
 
 
