@@ -26,6 +26,7 @@ from aragora.api.cache import Cache
 from aragora.api.lasting import Lasting
 from aragora.api.routes import build
 from aragora.api.server import Server, server_for
+from aragora.api.sockets import Sockets
 from aragora.auth import Mode
 from aragora.auth.accounts import Accounts
 from aragora.auth.enrolment import Enrolment
@@ -347,10 +348,11 @@ async def serve(
     for note in loaded.notes:
         log.warning("setting has no effect", note=note)
     _collect_seldom()
-    async with open_parts(loaded) as parts:
+    async with open_parts(loaded) as parts, Sockets(parts) as watchers:
         server = server_for(
             parts.metrics.traces.around(build(parts)),
             lasting=parts.lasting,
+            enter=watchers.enter,
             connections_max=settings.max_connections,
             timeout_s=settings.connection_timeout,
             ws_message_bytes_max=settings.ws_max_message_bytes,

@@ -7,14 +7,14 @@ Everybody who follows the same debate shares a window of its newest frames, fill
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from aragora.bus import Bus
 from aragora.errors import StoreError
-from aragora.store.records import Logged
+from aragora.store.records import Logged, Record
 from aragora.store.store import Store
 
 WINDOW_FRAMES_MAX = 512
@@ -65,19 +65,23 @@ class _Follower:
 class _Window:
     """The newest frames of one followed debate."""
 
-    def __init__(self, debate_id: str, seq: int) -> None:
+    def __init__(self, debate_id: str, seq: int, frames_max: int) -> None:
         self.debate_id = debate_id
         self.seq = seq  # the newest event in the window, or the newest there was when it was opened
+        self.first = seq + 1  # from this event on, the window has all up to `seq`
+        self.over = False
         self.followers = 0
         self.added = 0  # frames ever added; the place of the next one
-        self._frames: deque[Frame] = deque(maxlen=WINDOW_FRAMES_MAX)
+        self._frames: deque[Frame] = deque(maxlen=frames_max)
         self._waiting: set[_Follower] = set()  # those that have every frame
         self._rung = asyncio.Event()
 
     def add(self, frame: Frame) -> None:
+        if len(self._frames) == self._frames.maxlen and self._frames[0].seq:
+            self.first = self._frames[0].seq + 1
         self._frames.append(frame)
         self.added += 1
-        self.seq = frame.seq or self.seq
+        self.seq, self.over = frame.seq or self.seq, self.over or frame.last
         for follower in [follower for follower in self._waiting if not follower.takes(frame)]:
             self._waiting.discard(follower)  # from here on it reads by itself, until it waits again
             follower.wake()
@@ -95,6 +99,19 @@ class _Window:
         if place < first:
             return None
         return [self._frames[index] for index in range(place - first, len(self._frames))]
+
+    def after(self, seq: int) -> list[Frame] | None:
+        """The events above `seq`, as those that come late get them; None when the window has moved past it."""
+        if seq + 1 < self.first:
+            return None
+        found = []
+        for frame in reversed(self._frames):
+            if 0 < frame.seq <= seq:
+                break
+            if frame.seq:
+                found.append(Frame(frame.text, frame.seq, frame.last))
+        found.reverse()
+        return found
 
     async def changed(self, follower: _Follower) -> None:
         """Wait until there is a frame that a follower has not got, or nothing more to wait for."""
@@ -117,8 +134,9 @@ class _Window:
 class Feed:
     """Follows debates for any number of watchers. Use it as a context manager: it owns one reading task per followed debate."""
 
-    def __init__(self, store: Store, bus: Bus, *, poll_s: float = 1.0) -> None:
-        """`poll_s` bounds how late an event can be when a ring was lost."""
+    def __init__(self, store: Store, bus: Bus, *, poll_s: float = 1.0, window_frames: int = WINDOW_FRAMES_MAX) -> None:
+        """`poll_s` bounds how late an event can be when a ring was lost; of each followed debate so many frames are kept."""
+        self._window_frames = window_frames
         self._store = store
         self._bus = bus
         self._poll_s = poll_s
@@ -151,52 +169,66 @@ class Feed:
         newest event counts as the newest.
         """
         record = await self._store.debate(debate_id)
-        seq = min(after, record.last_seq)
-        if record.ended_at is not None:
-            async for frame in self._log(debate_id, seq, record.last_seq):
-                yield frame
-            return
-        with self._open(debate_id, record.last_seq) as window:
-            place = window.added
-            async for frame in self._log(debate_id, seq, window.seq):
-                seq = frame.seq
-                yield frame
-                if frame.last:
-                    return
-            async for frame in self._live(window, _Follower(place, seq, push), beat_s):
-                yield frame
+        async with contextlib.aclosing(self.batches(record, after, beat_s=beat_s, push=push)) as batches:
+            async for frames in batches:
+                for frame in frames:
+                    yield frame
 
-    async def _live(self, window: _Window, follower: _Follower, beat_s: float | None) -> AsyncGenerator[Frame, None]:
+    async def batches(
+        self, record: Record, after: int, *, beat_s: float | None = None, push: Push | None = None
+    ) -> AsyncGenerator[Sequence[Frame], None]:
+        """The same of a debate that was just read, with as many frames together as there are; never none."""
+        if record.ended_at is not None:
+            async for page in self._log(record.id, after, record.last_seq):
+                yield page
+            return
+        with self._open(record.id, record.last_seq) as window:
+            follower = _Follower(window.added, min(after, max(record.last_seq, window.seq)), push)
+            follower.over = window.over
+            async for frames in self._missed(window, follower.seq):
+                follower.seq, follower.over = frames[-1].seq, frames[-1].last
+                yield frames
+            async for frames in self._live(window, follower, beat_s):
+                yield frames
+
+    async def _live(self, window: _Window, follower: _Follower, beat_s: float | None) -> AsyncGenerator[Sequence[Frame], None]:
         """Frames as they come, from the follower's place on; whatever the window has moved past is read from the log."""
         while not follower.over:
             try:
                 async with asyncio.timeout(beat_s):
                     await window.changed(follower)
             except TimeoutError:
-                yield Frame("")
+                yield [Frame("")]
                 continue
             frames = window.since(follower.place)
             if frames is None:
-                follower.place, upto = window.added, window.seq
-                frames = [frame async for frame in self._log(window.debate_id, follower.seq, upto)]
-            else:
-                follower.place += len(frames)
-            for frame in frames:
-                if frame.seq and frame.seq <= follower.seq:
-                    continue
-                follower.seq, follower.over = max(follower.seq, frame.seq), frame.last
-                yield frame
-                if frame.last:
-                    return
+                follower.place = window.added
+                async for missed in self._missed(window, follower.seq):
+                    follower.seq, follower.over = missed[-1].seq, missed[-1].last
+                    yield missed
+                continue
+            follower.place += len(frames)
+            fresh = _unseen(frames, follower.seq)
+            if fresh:
+                follower.seq, follower.over = max(follower.seq, *(frame.seq for frame in fresh)), fresh[-1].last
+                yield fresh
 
-    async def _log(self, debate_id: str, after: int, upto: int) -> AsyncGenerator[Frame, None]:
+    async def _missed(self, window: _Window, seq: int) -> AsyncGenerator[Sequence[Frame], None]:
+        """The events above `seq` that the window has seen: from itself if it still has them, else from the log."""
+        upto, found = window.seq, window.after(seq)
+        if found is None:
+            async for page in self._log(window.debate_id, seq, upto):
+                yield page
+        elif found:
+            yield found
+
+    async def _log(self, debate_id: str, after: int, upto: int) -> AsyncGenerator[Sequence[Frame], None]:
         """Events above `after` up to `upto`, read in pages."""
         while after < upto:
             page = await self._store.events(debate_id, after=after, limit=min(PAGE_EVENTS, upto - after))
             if not page:
                 return
-            for event in page:
-                yield _frame(event)
+            yield [_frame(event) for event in page]
             after = page[-1].seq
 
     @contextlib.contextmanager
@@ -204,7 +236,7 @@ class Feed:
         """The window of a debate, with one follower more while it is open."""
         window = self._windows.get(debate_id)
         if window is None:
-            window = self._windows[debate_id] = _Window(debate_id, seq)
+            window = self._windows[debate_id] = _Window(debate_id, seq, self._window_frames)
             stop = self._bus.listen(debate_id, window.heard)
             self._readers.create_task(self._read(window, stop), name=f"feed {debate_id}")
         window.followers += 1
@@ -231,6 +263,17 @@ class Feed:
                 await window.rung(self._poll_s)
         finally:
             stop()
+
+
+def _unseen(frames: Sequence[Frame], seq: int) -> list[Frame]:
+    """What a follower has not got that is at `seq`, up to the last frame that there will be."""
+    fresh = []
+    for frame in frames:
+        if not 0 < frame.seq <= seq:
+            fresh.append(frame)
+            if frame.last:
+                break
+    return fresh
 
 
 def _gone(debate_id: str) -> Frame:

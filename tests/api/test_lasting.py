@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from aragora.api import Parts
 from aragora.api.routes import build
 from aragora.api.server import Http, server_for
+from aragora.api.sockets import Sockets
 from aragora.debate.events import PersonVoted
 from builders import WAIT_S, a_brief, in_loop, parts_at
 
@@ -98,10 +99,11 @@ class House:
 @asynccontextmanager
 async def house(folder: Path, *, connections_max: int = 100, **flags: object) -> AsyncIterator[House]:
     """A server with a debate that has not begun, so that nothing is written unless a test does."""
-    async with parts_at(folder, run=False, **flags) as parts:
+    async with parts_at(folder, run=False, **flags) as parts, Sockets(parts) as sockets:
         server = server_for(
             build(parts),
             lasting=parts.lasting,
+            enter=sockets.enter,
             connections_max=connections_max,
             timeout_s=30,
             ws_message_bytes_max=1000,

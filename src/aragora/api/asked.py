@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
@@ -35,6 +35,19 @@ class Asked(Request):
         super().__init__(scope, receive)
         self._by_name = Named(scope)
         self.whole: bytes | None = None  # its body, once that has been read
+
+    @property
+    def headers(self) -> Named:
+        """Its headers."""
+        return self._by_name
+
+
+class Knock(HTTPConnection):
+    """A request for a WebSocket."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self._by_name = Named(scope)
 
     @property
     def headers(self) -> Named:

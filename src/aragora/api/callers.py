@@ -6,6 +6,7 @@ from aragora.auth import VOTER, Caller, Mode
 from aragora.errors import Flaw, Invalid
 
 BEARER = "bearer "
+TOKEN_PROTOCOL = "access_token."  # noqa: S105 - what comes before one that is shown as a sub-protocol
 # Whoever has the database at hand, and needs no token for it.
 OPERATOR = Caller(mode=Mode.OFF, address="local")
 

@@ -14,10 +14,9 @@ from aragora.api import Endpoint, Parts
 from aragora.api.answers import Created, created_of, reply
 from aragora.api.asked import Asked
 from aragora.api.bodies import read_body
-from aragora.api.callers import bearer
+from aragora.api.callers import TOKEN_PROTOCOL, bearer
 from aragora.api.cookie import session_in
 from aragora.api.repeats import Once, Terms
-from aragora.api.sockets import TOKEN_PROTOCOL
 from aragora.api.transfer import sent
 from aragora.auth import READ, WRITE, Access, Caller, require
 from aragora.errors import Unauthenticated
@@ -53,6 +52,12 @@ class Entrance:
             connection.scope["stale_cookie"] = bool(kept)
             await self.count(connection.scope, "default", f"address/{address}")
             raise
+
+    def stranger(self, socket: HTTPConnection) -> Caller | None:
+        """Who opens a WebSocket and shows nothing by which it could be known; None for everybody else."""
+        headers, query = socket.headers, socket.query_params if socket.scope["query_string"] else ()
+        shown = "authorization" in headers or "cookie" in headers or "token" in query or "ticket" in query
+        return None if shown or _protocols(socket) else self.parts.accounts.nobody(self.address(socket))
 
     async def identify_socket(self, socket: HTTPConnection) -> Caller:
         """Who opens a WebSocket: by header, sub-protocol, ticket, cookie, or token in the URL, as the public client does."""

@@ -1,11 +1,8 @@
-"""What happens around every request: identity, guard, errors, headers, counting. Plain ASGI. May import its siblings."""
+"""What happens around every request: identity, errors, headers, counting. Plain ASGI. May import its siblings."""
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from time import perf_counter
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -13,22 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from aragora.api import Parts
 from aragora.api.answers import Fault, Problem
 from aragora.api.asked import Asked, Serve
 from aragora.api.cookie import forget
+from aragora.api.guard import Guard
 from aragora.api.lasting import LOOKED, new_request_id
 from aragora.api.repeats import LEFT
-from aragora.errors import AragoraError, Forbidden, Invalid, Unauthenticated
-from aragora.flaws import loopback
+from aragora.errors import AragoraError, Invalid, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
 # An answer of this kind goes on for as long as somebody watches.
 EVENT_STREAM = "text/event-stream"
-FOLLOW = "/ws"
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
     400: "Bad request",
@@ -44,7 +39,6 @@ TITLES = {
     503: "Not available",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 TRACE = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})\Z")
 SPAN_BYTES = 8
 CORS_MAX_AGE_S = 600
@@ -56,8 +50,6 @@ READABLE = (
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 UNROUTED = "other"
-# Of so many names that clients call this server by, and origins, it is remembered what they say.
-HOSTS_MAX = 1024
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -72,24 +64,13 @@ POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'non
 class Edge:
     """The outermost layer: the application. It answers every error itself, in one form, and lets none through."""
 
-    def __init__(self, serve: Serve, follow: Callable[[WebSocket], Awaitable[None]], parts: Parts) -> None:
-        """Requests are for `serve`, a WebSocket is for `follow`."""
-        self._serve, self._follow, self._parts = serve, follow, parts
-        self._origins = frozenset(parts.settings.origins)
-        hosts = {host.lower() for host in parts.settings.host_names}
-        # Without a list, a server on loopback answers to loopback names only: a page elsewhere could else rebind its own
-        # name to this address and be taken for one of ours.
-        local = loopback(parts.settings.api_host)
-        self._hosts = hosts | LOOPBACK if hosts else (set(LOOPBACK) if local else set())
+    def __init__(self, serve: Serve, parts: Parts) -> None:
+        """Requests are for `serve`."""
+        self._serve, self._parts = serve, parts
+        self._origins, self._guard = frozenset(parts.settings.origins), Guard(parts.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or one WebSocket."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         began = perf_counter()
         request = Asked(scope, receive)
         given = request.headers.get("x-request-id")
@@ -133,28 +114,6 @@ class Edge:
         if allowance := scope.get("allowance"):
             headers += allowance.headers
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._guard(HTTPConnection(scope), safe=False)
-        except AragoraError:
-            await send({"type": "websocket.close", "code": 4003, "reason": "host or origin not allowed"})
-            return
-        if scope["path"] == FOLLOW:
-            await self._follow(WebSocket(scope, receive, send))
-        else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "nothing is here"})
-
-    def _guard(self, connection: HTTPConnection, *, safe: bool) -> None:
-        """Refuse names that are not ours, and changes that a page of somebody else asks a browser to make."""
-        host = _hostname("//" + connection.headers.get("host", ""))
-        if self._hosts and host not in self._hosts:
-            raise Invalid("This server does not answer to that host name; see ARAGORA_ALLOWED_HOSTS.", code="HOST_NOT_ALLOWED")
-        origin = connection.headers.get("origin")
-        if origin is None or safe or origin in self._origins:
-            return
-        if not (name := _hostname(origin)) or name not in {host, *self._hosts}:
-            raise Forbidden("Pages of another origin may not do this.")
-
     def _preflight(self, connection: HTTPConnection, method: str) -> bool:
         """Whether a browser asks if a page of an allowed origin may ask."""
         asks = method == "OPTIONS" and "access-control-request-method" in connection.headers
@@ -187,14 +146,6 @@ def _traced(connection: HTTPConnection) -> list[tuple[bytes, bytes]]:
     if found is None:
         return []
     return [(b"traceparent", f"00-{found[1]}-{secrets.token_hex(SPAN_BYTES)}-{found[2]}".encode())]
-
-
-@lru_cache(HOSTS_MAX)
-def _hostname(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def problem(error: Exception, trace_id: str) -> Response:

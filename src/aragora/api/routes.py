@@ -9,7 +9,6 @@ from functools import partial
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
 
 from aragora.api import (
     Endpoint,
@@ -26,7 +25,6 @@ from aragora.api import (
     mcp,
     pages,
     shelf,
-    sockets,
     status,
     streams,
 )
@@ -298,13 +296,10 @@ def build(parts: Parts) -> ASGIApp:
     async def events(_: Asked) -> Response:
         return Response(watched, media_type="application/json")
 
-    async def follow(socket: WebSocket) -> None:
-        await sockets.serve(parts, socket, entrance.identify_socket)
-
     shown = pages.serving(parts, served)
     for path, serve in ({"/openapi.json": openapi, "/asyncapi.json": events} | shown.table).items():
         paths.add("GET", path, serve)
-    edge = Edge(partial(_served, paths, shown.nowhere), follow, parts)
+    edge = Edge(partial(_served, paths, shown.nowhere), parts)
     return Remembering(edge) if parts.settings.database_replica_url else edge
 
 

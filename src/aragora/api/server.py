@@ -16,7 +16,7 @@ from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from aragora.api.lasting import QUESTION, Lasting, lines
-from aragora.api.wire import Socket
+from aragora.api.wire import Pulse, Shared, Socket
 
 GONE = "aragora.gone"
 # Linux alone tells that the other side has closed while there is still something to read.
@@ -91,8 +91,9 @@ class Http(HttpToolsProtocol):
     What came is looked up as it is when it can only be a whole request: nothing is under way, and nothing was left over.
     """
 
-    def __init__(self, *args: Any, lasting: Lasting, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(self, *args: Any, lasting: Lasting, shared: Shared, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
+        self._shared = shared
         self._deadline: asyncio.TimerHandle | None = None
         self._lasting = lasting
         self._begun = 0  # messages that began in what is being read
@@ -167,7 +168,12 @@ class Http(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """The connection is a WebSocket's from here on."""
         self._disarm()
-        super().handle_websocket_upgrade()
+        self._open = False
+        self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]  # it holds this in turn; uvicorn does the same when a line is cut
+        socket = Socket(self._shared, self.server_state, self.transport)
+        self.transport.set_protocol(socket)
+        socket.upgrade(self.scope, self.url)
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(self.timeout_keep_alive, self._late)
@@ -200,16 +206,18 @@ def server_for(
     app: Callable[..., Any],
     *,
     lasting: Lasting,
+    enter: Callable[[Socket, dict[str, Any]], None],
     connections_max: int,
     timeout_s: int,
     ws_message_bytes_max: int,
     ws_ping_s: float,
     grace_s: float,
 ) -> Server:
-    """A server for `app`, bounded; it is given its sockets when it starts."""
+    """A server for `app`, bounded, that asks `enter` about each WebSocket; it is given its sockets when it starts."""
+    shared = Shared(enter, Pulse(ws_ping_s), ws_message_bytes_max, connections_max)
     config = uvicorn.Config(
         app,
-        http=partial(Http, lasting=lasting),  # type: ignore[arg-type]  # it is only called
+        http=partial(Http, lasting=lasting, shared=shared),  # type: ignore[arg-type]  # it is only called
         ws=Socket,
         lifespan="off",
         log_config=None,
@@ -219,9 +227,5 @@ def server_for(
         timeout_graceful_shutdown=max(1, round(grace_s)),
         server_header=False,
         proxy_headers=False,
-        ws_max_size=ws_message_bytes_max,
-        ws_per_message_deflate=False,
-        ws_ping_interval=ws_ping_s,
-        ws_ping_timeout=10.0,
     )
     return Server(config)

@@ -1,31 +1,40 @@
 """`/ws`: follow debates live, resume from a number. May import its siblings and feed.
 
 One JSON object per frame. A client subscribes with `?debate_id=…&after=…` or by messages; each subscription reads the log at its
-own pace. A client that does not read is closed with 4008 and resumes from the last number it saw.
+own pace. A client that does not read is closed with 4008 and resumes from the last number it saw. What needs no waiting is done
+when it comes; a client has tasks only for what does: while it is identified, while it subscribes, one for each debate it follows.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import lru_cache, partial
-from time import time
+from http import HTTPStatus
+from time import monotonic, time
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect
-from websockets.frames import Frame as Wire
-from websockets.frames import Opcode
+from starlette.requests import HTTPConnection
 
 from aragora import __version__
 from aragora.api import Parts
+from aragora.api.asked import Knock
+from aragora.api.callers import TOKEN_PROTOCOL
+from aragora.api.door import Entrance
+from aragora.api.guard import Guard
 from aragora.api.passes import Pass
-from aragora.api.wire import SOCKET
-from aragora.auth import READ, Access, Caller, require
+from aragora.api.wire import CLOSE_MISTAKE, Socket, framed
+from aragora.auth import READ, Access, require
 from aragora.errors import AragoraError, Forbidden, Invalid, NotFound, Overloaded, StoreError, Unauthenticated
 from aragora.feed import Frame
+from aragora.store.records import Record
 
 log = structlog.get_logger(__name__)
 
+PATH = b"/ws"
 CLOSE_LATER = 1013  # what the protocol calls "try again later"
 CLOSE_UNKNOWN = 4001
 CLOSE_FORBIDDEN = 4003
@@ -35,7 +44,8 @@ CLOSE_RATE = 4029
 MESSAGES_PER_S_MAX = 50
 # Events as they go over the wire. Whoever waits for one is given it in the same turn of the loop, so that few are needed.
 FRAMES_KEPT = 16
-TOKEN_PROTOCOL = "access_token."  # noqa: S105 - what comes before one
+# What has been missed is written in pieces of about so much, each when the client has read the one before.
+WRITE_BYTES = 64 * 1024
 SEQ_MAX = 2**63 - 1
 
 
@@ -49,6 +59,9 @@ class _Said(msgspec.Struct):
     ts: float | int | None = None
 
 
+_decoder = msgspec.json.Decoder(_Said)
+
+
 class _Slow(Exception):
     """The client does not read."""
 
@@ -57,31 +70,33 @@ class _Over(Exception):
     """The client's token is no longer valid."""
 
 
-async def serve(parts: Parts, socket: WebSocket, identify: Callable[[WebSocket], Awaitable[Caller]]) -> None:
-    """Serve one client until it leaves, the server stops or it turns out not to read, or not to be who it was."""
-    await socket.accept(subprotocol=_spoken(socket.scope.get("subprotocols", [])))
-    try:
-        caller = await identify(socket)
-        # With a share link a debate may be watched by anybody; which one, is looked at when it is asked for.
-        if caller.user_id or not socket.query_params.get("share"):
-            require(caller, Access.CALLER, READ)
-    except AragoraError as error:
-        await _Connection(parts, socket, parts.accounts.nobody("")).fail(error)
-        await socket.close(*_closed_for(error))
-        return
-    connection = _Connection(parts, socket, caller)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            await connection.run(tasks)
-    except* WebSocketDisconnect:
-        pass
-    except* _Slow:
-        connection.drop(CLOSE_SLOW, "reading too slowly; resume with after=<last seq>")
-    except* _Over:
-        connection.drop(CLOSE_UNKNOWN, "the token is no longer valid")
-    except* (StoreError, Overloaded) as away:
-        log.warning("a watcher has to come back", error=str(away.exceptions[0]))
-        connection.drop(CLOSE_LATER, "the database is away; resume with after=<last seq>")
+class Sockets:
+    """Lets clients in, and owns the tasks that work for them. Use it as a context manager."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Nobody is here yet."""
+        self.parts, self.entrance, self.tasks = parts, Entrance(parts), asyncio.TaskGroup()
+        self._guard = Guard(parts.settings)
+
+    async def __aenter__(self) -> Self:
+        await self.tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.tasks.__aexit__(kind, error, trace)
+
+    def enter(self, socket: Socket, scope: dict[str, Any]) -> None:
+        """Let a client in until it leaves, the server stops or it turns out not to read, or not to be who it was."""
+        asked = Knock(scope)
+        try:
+            if scope["raw_path"] != PATH:
+                raise NotFound("There is no such socket.")
+            self._guard(asked, safe=False)
+        except AragoraError:
+            socket.refuse(HTTPStatus.FORBIDDEN)
+            return
+        socket.accept(_spoken(scope["subprotocols"]))
+        _Client(self, socket, asked)
 
 
 def _closed_for(error: AragoraError) -> tuple[int, str]:
@@ -97,38 +112,62 @@ def _spoken(offered: list[str]) -> str | None:
     return next(iter(plain or offered), None)
 
 
-class _Connection:
+class _Client:
     """One client and the debates that it follows."""
 
-    def __init__(self, parts: Parts, socket: WebSocket, caller: Caller) -> None:
-        self._parts, self._socket, self._caller = parts, socket, caller
-        self._link = socket.query_params.get("share", "")
-        self._following: dict[str, asyncio.Task[None]] = {}
-        self._timeout_s = parts.settings.ws_send_timeout_s
-        self._way: dict[str, Callable[..., bool]] | None = socket.scope["extensions"].get(SOCKET)
+    __slots__ = ("_caller", "_following", "_heard", "_link", "_parts", "_second", "_socket", "_sockets", "_tasks", "_waiting")
 
-    async def run(self, tasks: asyncio.TaskGroup) -> None:
-        """Greet, subscribe as the URL says, then do what the client says."""
-        await self.say("connected", {"server_version": __version__, "heartbeat_s": self._parts.settings.ws_ping_s})
-        query = self._socket.query_params
+    def __init__(self, sockets: Sockets, socket: Socket, asked: HTTPConnection) -> None:
+        """Greet who need not say who it is; ask about everybody else."""
+        self._sockets, self._parts, self._socket = sockets, sockets.parts, socket
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._following: dict[str, asyncio.Task[None]] = {}
+        # What was said and has to wait for what was said before; None while nothing takes any time.
+        self._waiting: deque[_Said | str | bytes] | None = None
+        self._second, self._heard = 0.0, 0
+        socket.said, socket.gone = self._said, self._gone
+        query = asked.query_params if asked.scope["query_string"] else {}
+        self._link = query.get("share", "")
+        stranger = sockets.entrance.stranger(asked)
+        self._caller = stranger or self._parts.accounts.nobody("")
+        if stranger is None:
+            self._wait(partial(self._identify, asked, query))
+        else:
+            self._greet(query)
+
+    # Who it is
+
+    async def _identify(self, asked: HTTPConnection, query: Mapping[str, str]) -> None:
+        try:
+            self._caller = await self._sockets.entrance.identify_socket(asked)
+        except AragoraError as error:
+            self._turn_away(error)
+            return
+        self._greet(query)
+
+    def _greet(self, query: Mapping[str, str]) -> None:
+        """Say hello to who may be here, and subscribe as the URL says."""
+        try:
+            # With a share link a debate may be watched by anybody; which one, is looked at when it is asked for.
+            if self._caller.user_id or not self._link:
+                require(self._caller, Access.CALLER, READ)
+        except AragoraError as error:
+            self._turn_away(error)
+            return
+        self._say("connected", {"server_version": __version__, "heartbeat_s": self._parts.settings.ws_ping_s})
+        if self._caller.credential_id:
+            self._start(self._watch)
         if debate_id := query.get("debate_id"):
             after = query.get("after", "0")
-            await self._obey(tasks, _Said(type="subscribe", debate_id=debate_id, after=int(after) if _digits(after) else 0))
-        loop, second, heard = asyncio.get_running_loop(), 0.0, 0
-        watch = [tasks.create_task(self._watch())] if self._caller.credential_id else []
-        try:
-            while True:
-                text = await self._receive()
-                if loop.time() - second >= 1:
-                    second, heard = loop.time(), 0
-                heard += 1
-                if heard > MESSAGES_PER_S_MAX:
-                    await self._socket.close(CLOSE_RATE, "too many messages")
-                    return
-                await self._take(tasks, text)
-        finally:
-            for task in (*watch, *self._following.values()):
-                task.cancel()
+            said = _Said(type="subscribe", debate_id=debate_id, after=int(after) if _digits(after) else 0)
+            if self._waiting is None:
+                self._wait(partial(self._subscribe, said))
+            else:
+                self._waiting.appendleft(said)
+
+    def _turn_away(self, error: AragoraError) -> None:
+        self._fail(error)
+        self._socket.close(*_closed_for(error))
 
     async def _watch(self) -> None:
         """End the connection when its token is no longer valid."""
@@ -136,36 +175,96 @@ class _Connection:
             await right.over()
         raise _Over
 
-    async def _receive(self) -> str | bytes:
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        text: str | bytes = message.get("text") or message.get("bytes") or b""
-        return text
+    # What it works on
 
-    async def _take(self, tasks: asyncio.TaskGroup, text: str | bytes) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        task = self._sockets.tasks.create_task(self._guarded(work))
+        self._tasks.add(task)
+        return task
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something for this client; whatever goes wrong is the end of this connection and of no other."""
         try:
-            said = msgspec.json.decode(text, type=_Said)
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
-            await self.fail(Invalid("A message is one JSON object with a type.", code="INVALID_JSON"))
-            return
-        await self._obey(tasks, said)
+            await work()
+        except _Slow:
+            self._socket.close(CLOSE_SLOW, "reading too slowly; resume with after=<last seq>")
+        except _Over:
+            self._socket.close(CLOSE_UNKNOWN, "the token is no longer valid")
+        except (StoreError, Overloaded) as away:
+            log.warning("a watcher has to come back", error=str(away))
+            self._socket.close(CLOSE_LATER, "the database is away; resume with after=<last seq>")
+        except Exception:
+            log.exception("a watcher could not be served")
+            self._socket.close(CLOSE_MISTAKE, "the server made a mistake")
+        finally:
+            self._tasks.discard(asyncio.current_task())
 
-    async def _obey(self, tasks: asyncio.TaskGroup, said: _Said) -> None:
-        match said.type:
+    def _gone(self) -> None:
+        """The client has left, or was told to."""
+        for task in self._tasks:
+            task.cancel()
+
+    # What it says
+
+    def _said(self, message: str | bytes) -> None:
+        """Do what was said, or remember it until what was said before is done and the client has read what it was sent."""
+        now = monotonic()
+        if now - self._second >= 1:
+            self._second, self._heard = now, 0
+        self._heard += 1
+        if self._heard > MESSAGES_PER_S_MAX:
+            self._socket.close(CLOSE_RATE, "too many messages")
+        elif self._waiting is not None:
+            self._waiting.append(message)
+            self._socket.transport.pause_reading()
+        elif not self._socket.writable:
+            self._wait(partial(self._later, message))
+        else:
+            wanted = self._take(message)
+            if wanted is not None:
+                self._wait(partial(self._subscribe, wanted))
+
+    def _wait(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._waiting = deque()
+        self._start(partial(self._work, work))
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what takes time, and then what was said meanwhile."""
+        await work()
+        while self._waiting:
+            await self._later(self._waiting.popleft())
+        self._waiting = None
+        self._socket.listen()
+
+    async def _later(self, message: _Said | str | bytes) -> None:
+        await self._room()
+        wanted = self._take(message)
+        if wanted is not None:
+            await self._subscribe(wanted)
+
+    def _take(self, message: _Said | str | bytes) -> _Said | None:
+        """Do what was said; a wish to subscribe takes time, and is handed back."""
+        if not isinstance(message, _Said):
+            try:
+                message = _decoder.decode(message)
+            except (msgspec.DecodeError, RecursionError, UnicodeError):
+                self._fail(Invalid("A message is one JSON object with a type.", code="INVALID_JSON"))
+                return None
+        match message.type:
+            case "ping":
+                self._say("pong", {"client_ts": message.ts})
             case "subscribe":
-                await self._subscribe(tasks, said)
+                return message
             case "unsubscribe":
-                task = self._following.pop(said.debate_id, None)
+                task = self._following.pop(message.debate_id, None)
                 if task is not None:
                     task.cancel()
-                await self.say("unsubscribed", {}, said.debate_id if task else "")
-            case "ping":
-                await self.say("pong", {"client_ts": said.ts})
+                self._say("unsubscribed", {}, message.debate_id if task else "")
             case _:
-                await self.fail(Invalid("Known types are subscribe, unsubscribe and ping."))
+                self._fail(Invalid("Known types are subscribe, unsubscribe and ping."))
+        return None
 
-    async def _subscribe(self, tasks: asyncio.TaskGroup, said: _Said) -> None:
+    async def _subscribe(self, said: _Said) -> None:
         after = said.after if said.after is not None else (said.replay_from_seq or 1) - 1
         try:
             await self._parts.accounts.admit(self._caller, said.debate_id, link=self._link)
@@ -175,35 +274,56 @@ class _Connection:
         except (StoreError, Overloaded):
             raise
         except AragoraError as error:
-            await self.fail(error)
+            self._fail(error)
             return
         before = self._following.pop(record.id, None)
         if before is not None:
             before.cancel()
-        await self.say("subscribed", {"last_seq": record.last_seq, "status": record.status}, record.id)
-        self._following[record.id] = tasks.create_task(self._follow(record.id, min(max(after, 0), SEQ_MAX)))
+        self._say("subscribed", {"last_seq": record.last_seq, "status": record.status}, record.id)
+        self._following[record.id] = self._start(partial(self._follow, record, min(max(after, 0), SEQ_MAX)))
 
-    async def _follow(self, debate_id: str, after: int) -> None:
+    # What it watches
+
+    async def _follow(self, record: Record, after: int) -> None:
         """Send a debate's events as fast as this client reads them."""
-        right = Pass(self._parts, self._caller, debate_id=debate_id, link=self._link)
+        right = Pass(self._parts, self._caller, debate_id=record.id, link=self._link)
         try:
             with right.heard():
-                async with aclosing(self._parts.feed.follow(debate_id, after, push=partial(self._push, right))) as frames:
-                    async for frame in frames:
-                        if right.due:
-                            await right.look()
-                        await self._send(frame.text)
-                        self._sent(frame)
+                async with aclosing(self._parts.feed.batches(record, after, push=partial(self._push, right))) as batches:
+                    async for frames in batches:
+                        await self._send(right, frames)
         except (NotFound, Unauthenticated) as error:
             if isinstance(error, Unauthenticated) and self._caller.credential_id:
                 raise _Over from None
-            await self.fail(error)
-        if self._following.get(debate_id) is asyncio.current_task():
-            del self._following[debate_id]
+            await self._room()
+            self._fail(error)
+        if self._following.get(record.id) is asyncio.current_task():
+            del self._following[record.id]
+
+    async def _send(self, right: Pass, frames: Sequence[Frame]) -> None:
+        """Write events in pieces, each when the client has read what came before and may still have it."""
+        waiting, size = list[bytes](), 0
+        for frame in frames:
+            waiting.append(framed(frame.text.encode()))
+            size += len(waiting[-1])
+            if size >= WRITE_BYTES:
+                await self._pour(right, waiting)
+                waiting, size = [], 0
+        if waiting:
+            await self._pour(right, waiting)
+        for frame in frames:
+            self._sent(frame)
+
+    async def _pour(self, right: Pass, frames: list[bytes]) -> None:
+        if right.due:
+            await right.look()
+        if not self._socket.writable:
+            await self._room()
+        self._socket.write(b"".join(frames))
 
     def _push(self, right: Pass, frame: Frame) -> bool:
         """Send an event at once, unless it is time to look whether it may be sent, or the client lags."""
-        if right.due or not self._put(encoded(frame.text)):
+        if right.due or not self._socket.put(encoded(frame.text)):
             return False
         self._sent(frame)
         return True
@@ -212,40 +332,30 @@ class _Connection:
         if frame.born:
             self._parts.metrics.delivered(frame.kind, time() - frame.born)
 
-    async def say(self, name: str, data: dict[str, object], debate_id: str = "") -> None:
+    def _say(self, name: str, data: dict[str, object], debate_id: str = "") -> None:
         """Send something that is not in a log."""
         frame = {"type": name, "debate_id": debate_id, "timestamp": self._parts.now(), "data": data}
-        await self._send(msgspec.json.encode(frame).decode())
+        self._socket.write(framed(msgspec.json.encode(frame)))
 
-    async def fail(self, error: AragoraError) -> None:
+    def _fail(self, error: AragoraError) -> None:
         """Say that something could not be done."""
-        await self.say("error", {"error": error.message, "code": error.code})
+        self._say("error", {"error": error.message, "code": error.code})
 
-    async def _send(self, text: str) -> None:
-        if self._put(encoded(text)):
+    async def _room(self) -> None:
+        """Wait until the client has read what came before. Raises _Slow when it takes too long."""
+        if self._socket.writable:
             return
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._socket.send({"type": "websocket.send", "text": text})
+            async with asyncio.timeout(self._parts.settings.ws_send_timeout_s):
+                await self._socket.room()
         except TimeoutError:
             raise _Slow from None
-        except RuntimeError:  # the client left, or was closed, while this was on its way
-            raise WebSocketDisconnect from None
-
-    def drop(self, code: int, reason: str) -> None:
-        """Close without waiting for the client to read."""
-        if self._way is not None:
-            self._way["drop"](code, reason)
-
-    def _put(self, frame: bytes) -> bool:
-        """Write a frame without waiting; false when that cannot be done."""
-        return self._way is not None and self._way["put"](frame)
 
 
 @lru_cache(FRAMES_KEPT)
 def encoded(text: str) -> bytes:
     """An event as it goes over every WebSocket: encoded once, however many follow."""
-    return Wire(Opcode.TEXT, text.encode()).serialize(mask=False)
+    return framed(text.encode())
 
 
 def _digits(text: str) -> bool:
