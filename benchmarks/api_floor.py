@@ -1,6 +1,8 @@
-"""Floors for benchmarks/api.py: what an HTTP answer and a durable write cost at least. As a script, serves one."""
+"""Floors for benchmarks/api.py: what an HTTP answer, a durable write and a WebSocket cost at least. As a script, serves one."""
 
 import asyncio
+import base64
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,10 @@ import uvloop
 
 from aragora.store import Statement
 from aragora.store.sqlite import Sqlite
+
+UPGRADE, BACKLOG = "upgrade", 2048
+KEY, MAGIC = b"Sec-WebSocket-Key: ", b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 
 
 class Bare(asyncio.Protocol):
@@ -53,6 +59,34 @@ class Writing(Bare):
             self._transport.write(self._answer)
 
 
+class Upgraded(asyncio.Protocol):
+    """Answers the first bytes as a handshake, with a greeting; and whatever comes then with the same frame."""
+
+    def __init__(self, greeting: bytes, pong: bytes) -> None:
+        self._greeting, self._pong = greeting, pong
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep where to write."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        if not self._greeting:
+            self._transport.write(self._pong)
+            return
+        key = data.partition(KEY)[2].partition(b"\r\n")[0]
+        accept = base64.b64encode(hashlib.sha1(key + MAGIC, usedforsecurity=False).digest())
+        self._transport.write(b"%b%b\r\n\r\n%b" % (SWITCHING, accept, self._greeting))
+        self._greeting = b""
+
+
+async def _upgrade() -> None:
+    greeting, pong = (bytes.fromhex(line) for line in sys.stdin.read().split())
+    server = await asyncio.get_running_loop().create_server(lambda: Upgraded(greeting, pong), "127.0.0.1", 0, backlog=BACKLOG)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
 async def _serve(file: str = "", text: str = "") -> None:
     answer = sys.stdin.buffer.read()
     async with asyncio.TaskGroup() as tasks:
@@ -73,11 +107,24 @@ def floor_server(headers: Mapping[str, str], body: bytes, *insert: str) -> Itera
     """The port of a bare server that gives this answer; with a file and a text, once it has inserted the text there."""
     # The answer was given to a client that asks once; wrk asks again on the same connection.
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() != "connection")
-    command = [sys.executable, __file__, *insert]
+    with _started(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body, *insert) as port:
+        yield port
+
+
+@contextmanager
+def socket_floor(greeting: bytes, pong: bytes) -> Iterator[int]:
+    """The port of a bare server that does the handshake, and sends these two frames: one with it, one for whatever comes."""
+    with _started(f"{greeting.hex()}\n{pong.hex()}".encode(), UPGRADE) as port:
+        yield port
+
+
+@contextmanager
+def _started(told: bytes, *words: str) -> Iterator[int]:
+    command = [sys.executable, __file__, *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body)
+        process.stdin.write(told)
         process.stdin.close()
         try:
             yield int(process.stdout.readline())
@@ -86,4 +133,4 @@ def floor_server(headers: Mapping[str, str], body: bytes, *insert: str) -> Itera
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(*sys.argv[1:]))
+    uvloop.run(_upgrade() if sys.argv[1:] == [UPGRADE] else _serve(*sys.argv[1:]))
