@@ -174,7 +174,8 @@ class Engine:
         """
         debate_id = self.new_id()
         with self._place() if start else contextlib.nullcontext():
-            brief = replace(brief, alike=await self._ranks.alike([seat.agent for seat in brief.seats]))
+            if alike := await self._ranks.alike([seat.agent for seat in brief.seats]):
+                brief = replace(brief, alike=alike)
             filing = replace(filing, parent=self.metrics.traces.here) if start and self.metrics.traces.on else filing
             lap("logic")
             await self.store.create(debate_id, brief, at=self.now(), start=start, filing=filing, told=told)

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -204,7 +205,7 @@ class Metrics:
 
     def laps(self, endpoint: str, began: float) -> "Laps":
         """A clock for the steps of one request that began at `began`."""
-        return Laps(self.request_steps, self.traces, endpoint, began)
+        return Laps(partial(self.request_steps.cell, endpoint), self.traces if self.traces.on else None, began)
 
     def round_step(self, step: str) -> "RoundStep":
         """Time one step of a round, also one that fails."""
@@ -275,10 +276,10 @@ def _sum(one: float, other: float) -> float:
 class Laps:
     """Times the steps of one request, one after the other."""
 
-    __slots__ = ("_began", "_endpoint", "_steps", "_traces")
+    __slots__ = ("_began", "_cell", "_traces")
 
-    def __init__(self, steps: Histogram, traces: Traces, endpoint: str, began: float) -> None:
-        self._steps, self._traces, self._endpoint, self._began = steps, traces, endpoint, began
+    def __init__(self, cell: Callable[[str], Spread], traces: Traces | None, began: float) -> None:
+        self._cell, self._traces, self._began = cell, traces, began
 
     def __call__(self, step: str, made: T) -> T:
         """What a step made, whose time was that since the last one."""
@@ -288,8 +289,9 @@ class Laps:
     def lap(self, step: str) -> None:
         """The time since the last lap was this step's."""
         now = perf_counter()
-        self._steps.cell(self._endpoint, step).add(now - self._began)
-        self._traces.lap(step, now - self._began)
+        self._cell(step).add(now - self._began)
+        if self._traces is not None:
+            self._traces.lap(step, now - self._began)
         self._began = now
 
 

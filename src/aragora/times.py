@@ -5,12 +5,18 @@ Nothing here looks at a clock: the time is an argument everywhere, and `app` han
 
 from datetime import datetime, timedelta
 
-FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+# isoformat is four times as quick as strftime.
+CHARS = len("2026-01-31T12:00:00.000000")
+
+
+def written(moment: datetime) -> str:
+    """A moment in UTC as a text."""
+    return moment.isoformat(timespec="microseconds")[:CHARS] + "Z"
 
 
 def later(at: str, seconds: float) -> str:
     """A time some seconds on; back, where they are negative."""
-    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).strftime(FORMAT)
+    return written(datetime.fromisoformat(at) + timedelta(seconds=seconds))
 
 
 def between(start: str, end: str) -> float:

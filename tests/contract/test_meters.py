@@ -99,15 +99,15 @@ def test_tokens_are_counted_together(url: str) -> None:
 
     async def main() -> list[bool]:
         async with two_gates(url, "tokens", tokens_per_minute=60) as (one, other):
-            seen = [await passes(one, tokens=10), await passes(other, tokens=5)]
+            seen = [await passes(one, tokens=10, patience_s=LONG_S), await passes(other, tokens=5)]
             one.tokens.correct(-10)  # only what all processes know is in the way
             other.tokens.correct(-10)
             return seen
 
     async def given_back() -> list[bool]:
         async with two_gates(url, "given back", tokens_per_minute=60) as (one, other):
-            seen = [await passes(one, tokens=10, used=1)]
-            return [*seen, await passes(other, tokens=5), await passes(other, tokens=10)]
+            seen = [await passes(one, tokens=10, used=1, patience_s=LONG_S)]
+            return [*seen, await passes(other, tokens=5, patience_s=LONG_S), await passes(other, tokens=10)]
 
     assert [True, False] == run(main())
     assert [True, True, False] == run(given_back())

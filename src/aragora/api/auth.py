@@ -41,7 +41,7 @@ from aragora.auth.enrolment import PASSWORD_CHARS_MAX, email_fault, password_fau
 from aragora.errors import Forbidden
 from aragora.limits import Proxies
 from aragora.store.users import User
-from aragora.times import FORMAT
+from aragora.times import written
 
 NAME_CHARS_MAX, URL_CHARS_MAX, PREFERENCES_BYTES_MAX, AGENT_CHARS_MAX = 200, 2_000, 16_384, 300
 NO_STORE = {"Cache-Control": "no-store"}
@@ -226,7 +226,7 @@ def _time(name: str, given: str | None, now: str, check: Check) -> str | None:
         return None
     try:
         found = datetime.fromisoformat(given)
-        text = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(FORMAT)
+        text = written((found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC))
     except (ValueError, OverflowError):
         check.wrong(name, "must be a time in ISO 8601, such as 2030-01-31T12:00:00Z")
         return None

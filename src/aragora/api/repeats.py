@@ -56,7 +56,7 @@ class Terms:
     rebuilt: Rebuilt | None = None  # makes the answer from what was made
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Going:
     """A request that is being handled."""
 
@@ -72,7 +72,7 @@ class Once:
         """Nothing is going on yet."""
         self._repeats, self._now = repeats, now
         self._keyed: set[str] = set()
-        self._going: dict[str, list[_Going]] = {}
+        self._going: dict[str, set[_Going]] = {}
 
     async def keyed(self, request: Asked, body: bytes, caller: Caller, path: str, terms: Terms, answer: Answer) -> Response:
         """Answer a request that has an Idempotency-Key. Raises Conflict while the first is going on, Reused for another body."""
@@ -145,7 +145,7 @@ class Once:
         if going.gone():  # nothing was done yet, and whoever gave up may be asking another process already
             return Response(status_code=LEFT)
         before = [*self._going.get(name, ())]
-        self._going.setdefault(name, []).append(going)
+        self._going.setdefault(name, set()).add(going)
         try:
             if before:
                 await asyncio.sleep(0)  # let the loop notice a connection that has just gone
@@ -156,7 +156,7 @@ class Once:
         finally:
             going.done.set()
             mine = self._going[name]
-            mine.remove(going)
+            mine.discard(going)
             if not mine:
                 del self._going[name]
 
@@ -164,9 +164,8 @@ class Once:
         """An answer that nobody received, or else a new one; if again nobody is there, it is kept for whoever asks next."""
         given = await self._repeats.take(name, since=later(self._now(), -LOST_S))
         response = await answer(request) if given is None else replayed(given)
-        given = _given(response)
         # Nothing is awaited between this look and the first byte of the answer, unless it says that nobody is there.
-        if going.gone() and given is not None and _good(response):
+        if going.gone() and _good(response) and (given := _given(response)) is not None:
             log.info("an answer found nobody; it is kept for whoever asks again")
             with suppress(AragoraError):
                 await self._repeats.lose(name, given, at=self._now())

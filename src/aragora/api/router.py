@@ -60,8 +60,25 @@ class Paths(Generic[T]):
         parts = raw_path.decode("latin-1").split("/")[1:]
         if b"%" in raw_path:
             parts = [unquote(part) for part in parts]
-        node = _walk(self._root, parts, 0, values)
+        node = _straight(self._root, parts, values)
+        if node is None:
+            values.clear()
+            node = _walk(self._root, parts, 0, values)
         return None if node is None else Match(node.methods, dict(zip(node.names, values, strict=True)))
+
+
+def _straight(node: _Node[T], parts: list[str], values: list[str]) -> _Node[T] | None:
+    """Where the first choice at each part leads, which is nearly always the answer."""
+    for part in parts:
+        written = node.parts.get(part)
+        if written is not None:
+            node = written
+        elif node.named is not None and part:
+            values.append(part)
+            node = node.named
+        else:
+            return None
+    return node if node.methods else None
 
 
 def _walk(node: _Node[T], parts: list[str], place: int, values: list[str]) -> _Node[T] | None:

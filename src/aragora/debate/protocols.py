@@ -4,6 +4,7 @@ A name carries a version; changing what a protocol asks makes a new version, so 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from aragora.debate.consensus import conclude
 from aragora.debate.floor import Floor
@@ -185,8 +186,11 @@ PROTOCOLS: dict[str, Protocol] = {
     "vote_only@1": vote_only,
 }
 DEFAULT = "critique"
+# Of so many names that clients ask for it is remembered what they stand for.
+NAMES_MAX = 64
 
 
+@lru_cache(NAMES_MAX)
 def latest(name: str) -> str | None:
     """The versioned name that a plain one stands for today; a versioned name stands for itself; None if there is none."""
     if name in PROTOCOLS:

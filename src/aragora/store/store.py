@@ -130,6 +130,7 @@ class Store:
         """Use an open database whose schema `migrate` has brought up to date."""
         self._db = database
         self._seats: dict[str, Sequence[str]] = {}
+        self._chosen: tuple[int | None, str, dict[str, int]] = (None, "", {})
 
     @property
     def database(self) -> Database:
@@ -365,8 +366,11 @@ class Store:
         return [msgspec.convert(dict(zip(names, row, strict=True)), Cast) for row in rows]
 
     async def people(self, debate_id: str) -> dict[str, int]:
-        """How many people voted for each seat."""
-        return await chosen(self._db, debate_id)
+        """How many people voted for each seat. Votes that were committed together are counted once for all who cast them."""
+        state, known = self._db.state, self._chosen
+        if state is None or known[:2] != (state, debate_id):
+            known = self._chosen = (state, debate_id, await chosen(self._db, debate_id))
+        return known[2]
 
     async def count(self, debate_id: str, table: str) -> int:
         """How many messages or votes a debate has."""
