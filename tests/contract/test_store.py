@@ -539,6 +539,24 @@ def test_index_is_built_while_others_write(database: servers.Postgres) -> None:
     run(main())
 
 
+def test_statements_are_kept_only_where_no_pooler_stands_between(database: servers.Postgres) -> None:
+    """A pooler would give a kept statement to a connection that does not know it, or knows another under its name."""
+
+    async def kept(port: int) -> bool:
+        async with connect(f"postgresql://postgres@127.0.0.1:{port}/{servers.DATABASE}", pool_max=1) as opened:
+            for number in range(3):
+                assert [(number,)] == await opened.read("SELECT CAST(:number AS bigint)", {"number": number})
+            rows = await opened.read("SELECT COUNT(*) FROM pg_prepared_statements WHERE name <> ''", {})
+            await opened.close()
+            return bool(rows[0][0])
+
+    async def main() -> None:
+        with servers.pgbouncer(database) as pooler:
+            assert (True, False) == (await kept(database.port), await kept(pooler.port))
+
+    run(main())
+
+
 def test_close_is_not_held_up_by_a_database_that_is_gone() -> None:
     """What waits then fails together; one after the other, each would wait its full time while the process cannot end."""
     with servers.postgres() as server:

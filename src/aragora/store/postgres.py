@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -43,6 +43,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_WAIT_S = 5.0
 RETRY_FIRST_S, RETRY_MAX_S = 0.02, 0.5
 RACES_MAX = 10
+STATEMENTS_KEPT_MAX = 200
 # Answers of batches are kept for as long as one could be asked for again, and much longer.
 FORGET_EVERY_S = 60.0
 FORGET = "DELETE FROM write_batches WHERE at < now() - interval '10 minutes'"
@@ -314,8 +315,8 @@ async def _pool(url: str, pool_max: int) -> "AsyncIterator[Pool]":
             max_size=pool_max,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            statement_cache_size=0,  # a pooler gives each statement to another server connection
             max_inactive_connection_lifetime=300.0,
+            connect=_Opening(),
             init=_number_types,
             reset=_nothing_to_reset,
         )
@@ -329,6 +330,28 @@ async def _pool(url: str, pool_max: int) -> "AsyncIterator[Pool]":
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+class _Opening:
+    """Opens connections. Statements are prepared once for each where nothing stands between us and the server.
+
+    A pooler gives each statement to another connection of its own, so none may be kept through it. It also makes up the number of
+    the process that it says we talk to, which is how we know.
+    """
+
+    def __init__(self) -> None:
+        self._kept = -1  # statements for each connection; below 0 until that is known
+
+    async def __call__(self, *where: Any, **how: Any) -> "asyncpg.Connection[asyncpg.Record]":  # noqa: ANN401 - asyncpg's own
+        connection = await asyncpg.connect(*where, **how, statement_cache_size=max(0, self._kept))
+        if self._kept >= 0:
+            return connection
+        told, true = connection.get_server_pid(), await connection.fetchval("SELECT pg_backend_pid()")
+        self._kept = STATEMENTS_KEPT_MAX if told == true else 0
+        if not self._kept:
+            return connection
+        await connection.close()
+        return await self(*where, **how)
 
 
 async def _nothing_to_reset(_: object) -> None:
