@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aragora.errors import AragoraError, Invalid, NotFound
 from aragora.store import Database, Row, Statement, Value
 from aragora.store.records import Reader
-from aragora.store.search import ADD_TEXT, FOUND, WITHIN_MAX, any_of, words_of
+from aragora.store.search import ADD_TEXT, WITHIN_MAX, Kind, any_of, found, words_of
 from aragora.store.seen import owned
 from aragora.times import later
 
@@ -25,7 +25,7 @@ CONTENT_CHARS_MAX = 20_000
 USES_MIN = 2
 IMPORTANCE_MIN = 0.7
 DEFAULT_IMPORTANCE = 0.5
-MEMORY = "memory"
+MEMORY: Kind = "memory"
 SETTLED_AT_ONCE_MAX = 10_000
 # Each new memory settles a few old ones, so that a tier empties itself while it fills.
 SETTLED_WITH_EACH = 4
@@ -141,8 +141,8 @@ class Memory:
         if query.strip() and not words:
             return [], 0
         if words:
-            where += f" AND id IN ({FOUND[self._db.dialect]})"
-            params |= {"words": words, "kind": MEMORY, "within": WITHIN_MAX}
+            where += f" AND id IN ({found(self._db.dialect, MEMORY)})"
+            params |= {"words": words, "within": WITHIN_MAX}
         order = " ORDER BY importance DESC, updated_at DESC, id LIMIT :limit OFFSET :offset"
         rows = await self._db.read(f"{COLUMNS} WHERE {where}{order}", {**params, "limit": limit, "offset": offset})
         total = await self._db.read(f"{COUNT} WHERE {where}", params)
@@ -154,15 +154,15 @@ class Memory:
         In a private one these are the owner's and everybody's; in one that others may read, of the owner's only those whose
         debate is public too.
         """
-        found = any_of(self._db.dialect, words)
-        if not found:
+        query = any_of(self._db.dialect, words)
+        if not query:
             return []
-        params: dict[str, Value] = {"at": self._now(), "words": found, "kind": MEMORY, "within": CANDIDATES_MAX}
+        params: dict[str, Value] = {"at": self._now(), "words": query, "within": CANDIDATES_MAX}
         mine = "FALSE"
         if owner_id is not None:
             params["owner"], mine = owner_id, "owner_id = :owner" if private else f"owner_id = :owner AND {_SOURCE_IS_PUBLIC}"
-        query = f"{COLUMNS} WHERE {_FRESH} AND (owner_id IS NULL OR {mine}) AND id IN ({FOUND[self._db.dialect]})"
-        return [_remembered(row) for row in await self._db.read(query, params)]
+        among = f"{_FRESH} AND (owner_id IS NULL OR {mine}) AND id IN ({found(self._db.dialect, MEMORY)})"
+        return [_remembered(row) for row in await self._db.read(f"{COLUMNS} WHERE {among}", params)]
 
     async def run(self) -> None:
         """Settle what is due, again and again, until cancelled."""

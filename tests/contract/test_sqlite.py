@@ -8,7 +8,8 @@ import apsw
 import pytest
 
 from aragora.errors import StoreError
-from aragora.store import Statement
+from aragora.store import Statement, migrations
+from aragora.store.search import ADD_TEXT, CHANGE_TEXT, DELETE_TEXT, INDICES, Kind, found
 from aragora.store.sqlite import Sqlite
 from builders import WAIT_S, in_loop
 
@@ -106,4 +107,38 @@ async def test_nothing_is_acknowledged_after_the_disk_has_failed(tmp_path: Path,
     with pytest.raises(StoreError):
         await database.write([ADD])
     assert [(0,)] == await database.read("SELECT COUNT(*) FROM t", {})
+    await database.close()
+
+
+@in_loop
+async def test_words_of_memories_move_into_an_index_of_their_own(tmp_path: Path) -> None:
+    """Texts of both kinds that were there are found as before, each in its own index only; so are those that change later."""
+    database, steps = Sqlite(tmp_path / "a.db", wait_s=WAIT_S), migrations("sqlite")
+    before = [step for step in steps if step.name < "0012_memory_words"]
+    await database.migrate(before, "2026-01-01T00:00:00.000000Z")
+    guard = Statement("SELECT 1 AS seq", {})
+
+    async def put(sql: str, kind: Kind, name: str, body: str = "") -> None:
+        await database.write([guard, Statement(sql, {"kind": kind, "text_id": name, "body": body})])
+
+    async def ids(kind: Kind, word: str) -> list[Any]:
+        return [row[0] for row in await database.read(found("sqlite", kind), {"words": word, "within": 10})]
+
+    async def indexed(kind: Kind) -> Any:
+        index = INDICES[kind]
+        return (await database.read(f"SELECT COUNT(*) FROM {index} WHERE {index} MATCH 'same'", {}))[0][0]
+
+    for number in range(3):
+        await put(ADD_TEXT, "debate", f"d{number}", "the same words")
+    await put(ADD_TEXT, "memory", "m0", "the same words")
+    await database.migrate(steps, "2026-01-01T00:00:00.000000Z")
+    assert [3, 1] == [await indexed("debate"), await indexed("memory")]
+    await put(ADD_TEXT, "memory", "m1", "the same words")
+    await put(CHANGE_TEXT, "memory", "m0", "other words")
+    await put(CHANGE_TEXT, "debate", "d1", "other words")
+    await put(DELETE_TEXT, "debate", "d0")
+    assert [["m1"], ["m0"]] == [await ids("memory", word) for word in ("same", "other")]
+    assert [["d2"], ["d1"]] == [await ids("debate", word) for word in ("same", "other")]
+    await put(DELETE_TEXT, "memory", "m1")
+    assert [1, 0] == [await indexed("debate"), await indexed("memory")]
     await database.close()

@@ -12,11 +12,11 @@ from aragora.errors import NotFound
 from aragora.store import Database, Row, Statement, Value
 from aragora.store.listing import NEWEST, SUMMARIES, summary_of
 from aragora.store.records import Batch, Reader, Spoken, Summary
-from aragora.store.search import CHANGE_TEXT, DELETE_TEXT, FOUND, WITHIN_MAX, words_of
+from aragora.store.search import CHANGE_TEXT, DELETE_TEXT, WITHIN_MAX, Kind, found, words_of
 from aragora.store.seen import owned, seen
 from aragora.store.sums import taken_back
 
-DEBATE = "debate"
+DEBATE: Kind = "debate"
 COUNT = "SELECT COUNT(*) FROM debates WHERE 1 = 1"
 BY_SLUG = "SELECT id FROM debates WHERE slug = :slug"
 LABEL = """
@@ -112,8 +112,8 @@ class Shelf:
         words = words_of(self._db.dialect, query)
         if not words:
             return [], 0
-        params: dict[str, Value] = {"words": words, "kind": DEBATE, "within": WITHIN_MAX}
-        where = f" AND id IN ({FOUND[self._db.dialect]})" + seen(reader, params)
+        params: dict[str, Value] = {"words": words, "within": WITHIN_MAX}
+        where = f" AND id IN ({found(self._db.dialect, DEBATE)})" + seen(reader, params)
         if statuses:
             params |= {f"status{place}": status for place, status in enumerate(statuses)}
             where += " AND status IN (" + ", ".join(f":status{place}" for place in range(len(statuses))) + ")"
