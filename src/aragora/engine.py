@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 
 import structlog
 
@@ -295,8 +296,9 @@ class Engine:
         await self._parents.forget(debate_id)
 
     async def _run(self, debate_id: str) -> None:
+        began = monotonic()
         claim = await self.store.claim(debate_id, at=self.now(), runner=self.dispatch.runner)
-        run = Run(self._means, claim)
+        run = Run(self._means, claim, began)
         try:
             outcome = await run.play()
         except HandOver:

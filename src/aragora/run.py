@@ -5,7 +5,6 @@ May import debate, people, recall, store, bus and providers. `engine` decides wh
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -71,17 +70,21 @@ class HandOver(Exception):
 class Run:
     """One debate being run by one runner."""
 
-    def __init__(self, means: Means, claim: Claim) -> None:
-        """Take up a debate where its log ends."""
+    def __init__(self, means: Means, claim: Claim, claimed_at: float) -> None:
+        """Take up a debate where its log ends; `claimed_at` is of the clock that only runs on."""
         self._means, self._claim = means, claim
         self._brief, self._id = claim.brief, claim.debate_id
         self._log = log.bind(debate_id=self._id)  # else each line that is not written would cost as much as one that is
         self.round = -1
         self.heard: list[Message] = []
-        self._known_at = -math.inf  # when it was last seen that turns may be asked
+        self._known_at = claimed_at  # when it was last seen that turns may be asked
+        self._rested = False  # whether that was seen to have changed since
+        # Numbers have no gaps: while the newest one is how many events there are of ours, there is none of anybody else.
+        self._newest, self._ours = claim.last_seq, 1 + len(claim.recorded)
         self._round_ends = 0.0  # set when the first turns of a round are asked; round 0 is the first
         self._suggestions: tuple[Suggestion, ...] = ()
         self._quotations: tuple[Quotation, ...] = ()
+        self._recalled = False  # whether it is settled what they are
         self._budget = Budget(self._brief.cost_usd_max, spent_usd=spent_usd(claim.recorded.values()))
         # A runner before this one may have died with calls in flight, of which the log knows nothing.
         self._unsure = not claim.whole
@@ -110,7 +113,6 @@ class Run:
         keyed = [(turn.key, turn) for turn in turns]
         known = {key: recorded[key] for key, _ in keyed if key in recorded}
         if len(known) < len(turns):
-            self._known_at = -math.inf
             await self._may_ask()
         if turns and turns[0].round != self.round:
             await self._begin(turns[0].round)
@@ -143,29 +145,38 @@ class Run:
                     self._budget.spent_usd += self._means.agents.worst_usd(self._request(turn, 0)) or 0.0
 
     async def _may_ask(self) -> None:
-        """Raise when no turn may be asked. What was true before a sleep is not believed: others may have taken over meanwhile."""
-        while monotonic() - self._known_at > FRESH_S:
-            if self._means.stopping.is_set():
-                raise HandOver("the engine is stopping")
+        """Raise when no turn may be asked. The claim, and each event as it is recorded, tell that it may.
+
+        What was true before a sleep is not believed: others may have taken over meanwhile.
+        """
+        if self._means.stopping.is_set():
+            raise HandOver("the engine is stopping")
+        while self._rested or monotonic() - self._known_at > FRESH_S:
             began = monotonic()
             if await self._means.people.rests(self._id, self._claim.epoch):
                 raise HandOver("the debate rests")
-            self._known_at = began
+            self._known_at, self._rested = began, False
 
     async def _begin(self, number: int) -> None:
         """Start the clock of a round, and settle what its turns are told of the suggestions of people."""
         self.round, self._round_ends = number, monotonic() + self._means.round_timeout_s
         begun = any(message.round == number for message in self._claim.recorded.values())
-        self._suggestions = await self._means.people.gather(self._id, number, begun=begun, record=self.record)
-        if self._means.recall:
+        self._suggestions = ()
+        if self._newest != self._ours:
+            self._suggestions = await self._means.people.gather(self._id, number, begun=begun, record=self.record)
+        if self._means.recall and number and not self._recalled:
+            self._recalled = True
             self._quotations = await self._means.recall.gather(self._id, self._brief, number, begun=begun, record=self.record)
 
     async def record(self, event: Event) -> None:
         """Append an event under this runner's epoch, then ring."""
         metrics = self._means.metrics
         with metrics.round_step("record"):
+            began = monotonic()
             recorded = await self._means.store.append(self._id, event, at=self._means.now(), epoch=self._claim.epoch)
         if recorded.fresh:
+            self._known_at, self._rested = began, self._rested or recorded.rested
+            self._newest, self._ours = max(self._newest, recorded.seq), self._ours + 1
             metrics.event(type_of(event))
             with metrics.round_step("broadcast"):
                 self._means.bus.ring(self._id)

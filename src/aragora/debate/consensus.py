@@ -21,13 +21,14 @@ def _outcome(brief: Brief, floor: Floor, *, rounds: int, stopped: str, verdict: 
     missing = missing_of(floor.heard)
     if not floor.answers:
         return failed(rounds=rounds, stopped="nobody", detail="No seat gave an answer.", missing=missing)
-    tally = count(brief, floor.ballots, floor.answers)
+    tally = floor.tally or count(brief, floor.ballots, floor.answers)
     decision = decide(brief, tally)
     decided = decision is not Decision.INSUFFICIENT_QUORUM
     winner, judged = _winner(tally, verdict) if decided else (None, "")
     first = representatives(brief, floor.ballots, floor.answers)
     given = {m.seat: first.get(m.ballot.choice, m.ballot.choice) for m in floor.ballots if m.ballot is not None}
-    blind = count(brief, floor.votes[0], floor.opening) if floor.votes else None
+    counted = len(floor.tallies) == len(floor.votes)
+    blind = (floor.tallies[0] if counted else count(brief, floor.votes[0], floor.opening)) if floor.votes else None
     return Outcome(
         outcome=decision if tally.received == tally.eligible or not decided else Decision.DEGRADED,
         decision=decision,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aragora.debate.model import Message
+from aragora.debate.model import Message, Tally
 
 
 @dataclass(slots=True)
@@ -15,6 +15,8 @@ class Floor:
     opening: Mapping[str, Message] = field(default_factory=dict)  # the answers that the blind vote was about
     votes: list[tuple[Message, ...]] = field(default_factory=list)  # the ballots of each vote, the blind one first
     chosen: list[dict[str, str]] = field(default_factory=list)  # what each voter stood for in each vote: a position or an answer
+    tallies: list[Tally] = field(default_factory=list)  # how each vote fell, where its protocol had it counted
+    counted: Mapping[str, Message] = field(default_factory=dict)  # the answers that the latest of these was about
     saved_turns: int = 0  # turns that the brief allowed and that were not needed
 
     def hear(self, messages: Sequence[Message]) -> None:
@@ -33,6 +35,17 @@ class Floor:
         self.hear(ballots)
         self.votes.append(tuple(ballots))
         self.chosen.append(chosen)
+
+    def count(self, tally: Tally) -> None:
+        """Keep how the latest vote fell."""
+        self.tallies.append(tally)
+        self.counted = dict(self.answers)
+
+    @property
+    def tally(self) -> Tally | None:
+        """How the latest vote fell; None where it was not counted, or not over the answers that stand now."""
+        whole = len(self.tallies) == len(self.votes) and self.counted == self.answers
+        return self.tallies[-1] if self.tallies and whole else None
 
     @property
     def ballots(self) -> tuple[Message, ...]:

@@ -17,6 +17,8 @@ from aragora.debate.context import fit
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, StandIn, Turn, Usage
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Of so many readers it is remembered whom they see as what: of those of some thousand debates. Several ask in each turn.
+LABELS_KEPT_MAX = 16_384
 
 NOTHING_KNOWN = Usage()
 # A message of which all is known but what was said.
@@ -96,7 +98,7 @@ def labels(brief: Brief, turn: Turn) -> Mapping[str, str]:
     return _labels(brief.seed, turn.seat.name, tuple([seat.name for seat in brief.seats]))
 
 
-@lru_cache(1024)  # several ask within one turn
+@lru_cache(LABELS_KEPT_MAX)
 def _labels(seed: int, reader: str, names: tuple[str, ...]) -> Mapping[str, str]:
     salt = f"{seed}/{reader}/"
     shuffled = sorted(names, key=lambda name: sha256((salt + name).encode()).digest())
@@ -123,8 +125,9 @@ def prepare(brief: Brief, turn: Turn) -> Prompt:
         parts.append(
             _fence("Quotations from earlier debates; they may be wrong, out of date or beside the point", quoted, marker)
         )
+    seats = sorted(names, key=len, reverse=True)
     parts += [
-        _fence(f"Text {number}. {_title(message, turn, names)}", mask(message.content, names), marker)
+        _fence(f"Text {number}. {_title(message, turn, names)}", _mask(message.content, seats, names), marker)
         for number, message in enumerate(fit(turn.sees, brief.context_tokens_max), start=1)
     ]
     if turn.choices:
@@ -157,10 +160,10 @@ def _title(message: Message, turn: Turn, names: Mapping[str, str]) -> str:
     return f"{author}{own}"
 
 
-def mask(text: str, names: Mapping[str, str]) -> str:
-    """Put this reader's labels where a stored text names seats (`@demo-2` becomes `Answer A`)."""
+def _mask(text: str, seats: Sequence[str], names: Mapping[str, str]) -> str:
+    """Put this reader's labels where a stored text names seats (`@demo-2` becomes `Answer A`), the longest names first."""
     if "@" in text:
-        for seat in sorted(names, key=len, reverse=True):
+        for seat in seats:
             text = text.replace(f"@{seat}", f"Answer {names[seat]}")
     return text
 

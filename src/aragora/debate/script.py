@@ -75,6 +75,7 @@ def cast(brief: Brief, floor: Floor, number: int, ballots: Sequence[Message]) ->
     """Count ballots and say how the round fell."""
     floor.vote(ballots, stances(brief, ballots, floor.answers))
     tally = count(brief, ballots, floor.answers)
+    floor.count(tally)
     yield RoundCompleted(round=number, tally=tally)
     return tally
 
@@ -94,7 +95,7 @@ def debate(brief: Brief, floor: Floor, talk: Talk) -> Script:
 
 def close(brief: Brief, floor: Floor, number: int, stopped: str) -> Script:
     """Let the judge, where the brief names one, choose between answers that lead together; then draw up the outcome."""
-    tied = count(brief, floor.ballots, floor.answers).tied if floor.answers else ()
+    tied = (floor.tally or count(brief, floor.ballots, floor.answers)).tied if floor.answers else ()
     verdict: Message | None = None
     if tied and brief.judge is not None:
         sees = tuple(floor.answers[name] for name in tied if name in floor.answers)

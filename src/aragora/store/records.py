@@ -118,6 +118,7 @@ class Claim:
     brief: Brief
     epoch: int
     started_at: str
+    last_seq: int  # the newest event then
     whole: bool  # whether no call was in flight when the runner before left, if there was one
     recorded: dict[str, Message] = field(default_factory=dict)  # by turn key
 

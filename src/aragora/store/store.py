@@ -61,7 +61,7 @@ NEXT_SEQ = """
 UPDATE debates SET last_seq = last_seq + 1
 WHERE id = :id AND ended_at IS NULL AND (:epoch = 0 OR epoch = :epoch) AND (last_seq > 0 OR :key = 'start')
   AND NOT EXISTS (SELECT 1 FROM events WHERE debate_id = :id AND key = :key)
-RETURNING last_seq AS seq
+RETURNING last_seq AS seq, status
 """
 # For several events in one transaction, of which the guard has the number of the first only.
 ONE_MORE = "UPDATE debates SET last_seq = last_seq + 1 WHERE id = :id"
@@ -84,7 +84,7 @@ SET_ENDED = "UPDATE debates SET status = :status, outcome = :outcome, ended_at =
 CLAIM = """
 UPDATE debates SET epoch = epoch + 1, status = 'active', started_at = COALESCE(started_at, :at)
 WHERE id = :id AND status IN ('pending', 'active') AND last_seq > 0 AND (:runner = '' OR runner = :runner)
-RETURNING epoch, brief, started_at, left_epoch
+RETURNING epoch, brief, started_at, left_epoch, last_seq
 """
 ANSWERED = "UPDATE texts SET body = body || '\n' || :answer WHERE kind = 'debate' AND id = :text_id"
 WHY_NOT = (
@@ -121,6 +121,7 @@ class Appended:
 
     seq: int
     fresh: bool
+    rested: bool = False  # whether the debate was at rest when the event was recorded, where that is known
 
 
 class Store:
@@ -197,7 +198,7 @@ class Store:
         followed = await self._projections(debate_id, event, at)
         rows = await self._db.write([guard, written(debate_id, event, at), *followed])
         if rows:
-            return Appended(_int(rows[0][0]), fresh=True)
+            return Appended(_int(rows[0][0]), fresh=True, rested=rows[0][1] == Status.PAUSED)
         return Appended(await self._recorded(debate_id, key, epoch), fresh=False)
 
     async def _recorded(self, debate_id: str, key: str, epoch: int) -> int:
@@ -266,8 +267,7 @@ class Store:
 
     async def claim(self, debate_id: str, *, at: str, runner: str = "") -> Claim:
         """Take a debate to run it; whoever held it before is fenced off. Raises Fenced when it has ended or is another's."""
-        rows = await self._claimed(debate_id, at, runner)
-        epoch, brief, started_at, left_epoch = rows
+        epoch, brief, started_at, left_epoch, last_seq = await self._claimed(debate_id, at, runner)
         recorded = {key_of(message): message for message in await self.told(debate_id)}
         whole = _int(left_epoch) == _int(epoch) - 1
         return Claim(
@@ -275,6 +275,7 @@ class Store:
             brief=_brief(brief),
             epoch=_int(epoch),
             started_at=str(started_at),
+            last_seq=_int(last_seq),
             whole=whole,
             recorded=recorded,
         )
