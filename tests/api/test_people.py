@@ -16,6 +16,7 @@ from aragora.debate.prompts import prepare
 from aragora.errors import Conflict
 from aragora.providers import Completion, Request
 from aragora.providers.agents import Agents
+from aragora.run import FRESH_S
 from builders import Served, a_brief, an_engine, ended, in_loop, parts_at, served, store_at
 
 SLOW = 0.15
@@ -133,6 +134,21 @@ async def test_paused_debate_asks_nothing_across_restart(tmp_path: Path) -> None
     names = [event["type"] for event in events]
     assert (1, 1, "debate_end") == (names.count("debate_paused"), names.count("debate_resumed"), names[-1])
     assert [*range(1, len(events) + 1)] == [event["seq"] for event in events]
+
+
+@in_loop
+async def test_pause_is_seen_however_quick_the_answers_are(tmp_path: Path) -> None:
+    """The turns in flight when a debate is paused are its last, also where they end before a look at its status would be due."""
+    async with parts_at(tmp_path, demo_delay_s=FRESH_S / 5) as parts:
+        debate_id = await parts.engine.create(a_brief(rounds=2, rule="unanimous", threshold=1.0))
+        while (await parts.store.debate(debate_id)).status is not Status.ACTIVE:
+            await asyncio.sleep(0)
+        assert await parts.engine.people.pause(debate_id)
+        async with asyncio.timeout(10):
+            while parts.engine.running:
+                await asyncio.sleep(0.01)
+        asked = {message.phase for message in await parts.store.told(debate_id)}
+    assert {Phase.PROPOSE} == asked
 
 
 def test_person_holds_a_seat(server: Served) -> None:
