@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import PHONE, a_page, ask, until_ended
+from browser import PHONE, Watched, a_page, ask, until_ended
 from builders import Served, served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 LINE_PX = 20
 # Where a column is once it has been painted: browsers keep what is read in place with each frame, not before.
@@ -19,6 +19,21 @@ PLACE = """() => new Promise((done) => {
   const place = () => done(Math.round(document.querySelector(".column h3").getBoundingClientRect().top));
   requestAnimationFrame(() => requestAnimationFrame(place));
 })"""
+# Somebody who stays at the end of the page: where a column was in the last frame before the result, and where it is beneath it.
+AT_THE_END = """() => new Promise((done) => {
+  let before;
+  const frame = () => {
+    const now = Math.round(document.querySelector(".column h3").getBoundingClientRect().top);
+    if (document.querySelector("#rules") && document.querySelector(".ended")) return done([before, now]);
+    if (!document.querySelector(".result")) {
+      scrollTo(0, document.documentElement.scrollHeight);
+      before = Math.round(document.querySelector(".column h3").getBoundingClientRect().top);
+    }
+    requestAnimationFrame(frame);
+  };
+  frame();
+})"""
+LOW = (1440, 600)  # a window in which a page whose round has just begun is still long enough to be scrolled to its board
 SLOW_S = 0.6  # a demo turn that leaves time to do something meanwhile
 
 
@@ -125,7 +140,7 @@ def test_reload_in_the_middle_and_two_tabs(browser: "Browser", lively: Served) -
 
 def test_server_killed_and_restarted_in_the_middle(browser: "Browser", tmp_path: Path) -> None:
     """A power cut is survived in an open page: it says so, comes back by itself, and shows every event once."""
-    with served(tmp_path, demo_delay_s=SLOW_S) as first, a_page(browser, first) as watched:
+    with served(tmp_path, demo_delay_s=SLOW_S) as first, a_page(browser, first, size=LOW) as watched:
         debate_id = ask(first, rounds=2)
         page = watched.go(f"/d/{debate_id}")
         page.locator(".critiques blockquote").first.wait_for()
@@ -143,6 +158,45 @@ def test_server_killed_and_restarted_in_the_middle(browser: "Browser", tmp_path:
             page.get_by_role("link", name="See the answer").click()
             page.get_by_role("link", name="See the answer").wait_for(state="detached")
             assert told(page) == logged(log_of(second, debate_id))
+        assert [] == watched.wrongs
+
+
+def at_its_critiques(watched: Watched, server: Served) -> "Page":
+    """A page that was there before its debate began, with most of the debate still to come."""
+    debate_id = ask(server, rounds=2, start=False)
+    page = watched.go(f"/d/{debate_id}")
+    page.locator("h1").wait_for(state="attached")
+    server.ask(f"/api/debates/{debate_id}/start", {})
+    page.locator(".critiques blockquote").first.wait_for()
+    return page
+
+
+def test_result_moves_nothing_for_whoever_is_at_the_end_of_the_page(browser: "Browser", lively: Served) -> None:
+    """What ends with the debate leaves the page shorter below, and yet what is read stays where it is."""
+    with a_page(browser, lively) as watched:
+        page = at_its_critiques(watched, lively)
+        before, after = page.evaluate(AT_THE_END)
+        assert abs(before - after) < LINE_PX
+        assert [] == watched.wrongs
+
+
+def test_late_part_of_the_result_pushes_nothing_away(browser: "Browser", lively: Served) -> None:
+    """What the result shows only when the server has answered makes it longer, above what is read, which stays."""
+    row = {"winner": None, "own": False, "same": False, "reached": False, "flip": None}
+    rows = [{**row, "rule": f"rule_{n}"} for n in range(200)]
+    held: list[Route] = []
+    tall = "() => document.querySelector('.result').offsetHeight"
+    with a_page(browser, lively) as watched:
+        watched.page.route("**/decisions", lambda route: held.append(route))  # noqa: PLW0108 - it is marked, which methods cannot be
+        page = at_its_critiques(watched, lively)
+        page.evaluate("() => scrollTo(0, 300)")
+        page.get_by_role("link", name="See the answer").wait_for()
+        page.evaluate("() => scrollBy(0, document.querySelector('.said-so').getBoundingClientRect().bottom - 10)")
+        before, height = page.evaluate(PLACE), page.evaluate(tall)
+        held[0].fulfill(json={"decisions": rows})
+        page.locator("#rules").wait_for(state="attached")
+        assert height < page.evaluate(tall)
+        assert abs(before - page.evaluate(PLACE)) < LINE_PX
         assert [] == watched.wrongs
 
 

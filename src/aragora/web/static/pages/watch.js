@@ -46,9 +46,18 @@ function useStill(ended) {
   useLayoutEffect(() => {
     was.current = ended;
     if (before === undefined) return undefined;
-    scrollBy({ top: top() - before, behavior: "instant" });
+    const article = section.current.parentElement;
+    const by = top() - before;
+    // What ended with the debate is missing below, and no page is scrolled past its end: room takes its place.
+    const missing = scrollY + by + innerHeight - document.documentElement.scrollHeight;
+    article.style.paddingBlockEnd = `${Math.max(0, missing)}px`;
+    scrollBy({ top: by, behavior: "instant" });
     setTell(true);
-    const seen = () => scrollY < innerHeight / 2 && setTell(false);
+    const seen = () => {
+      if (scrollY >= innerHeight / 2) return;
+      setTell(false);
+      article.style.paddingBlockEnd = "";
+    };
     addEventListener("scroll", seen, { passive: true });
     return () => removeEventListener("scroll", seen);
   }, [ended]);
