@@ -9,8 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httptools
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
@@ -21,7 +22,7 @@ from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
 from aragora.api import wire
-from aragora.api.wire import Pulse, Shared, Socket, framed
+from aragora.api.wire import Pulse, Shared, Socket, framed, plain
 from builders import WAIT_S, served
 
 MESSAGE_BYTES_MAX = 1000
@@ -187,6 +188,83 @@ def test_one_too_many_is_refused() -> None:
             assert client.line.closed
 
     in_a_loop(check)
+
+
+class Parsed:
+    """What HTTP's parser makes of a request."""
+
+    def __init__(self, data: bytes) -> None:
+        self.url, self.headers, self.ended = b"", list[tuple[bytes, bytes]](), False
+        self._parser = httptools.HttpRequestParser(self)
+        self.upgraded = False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as where:
+            self.upgraded = where.args[0] == len(data)
+        self.method = self._parser.get_method()
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self.ended = True
+
+
+LINES = [
+    *(b"Host: localhost", b"HOST: a", b"Upgrade: websocket", b"Upgrade: WebSocket", b"Upgrade:websocket", b"Upgrade: websocket "),
+    *(b"Connection: Upgrade", b"connection: upgrade", b"Connection: keep-alive, Upgrade", b"Connection: close"),
+    *(b"Sec-WebSocket-Key: " + KEY, b"Sec-WebSocket-Version: 13", b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+    *(
+        b"X: a  b",
+        b"X: ",
+        b"X:",
+        b"X: \xe4",
+        b"X: a\tb",
+        b" folded",
+        b"X : a",
+        b"Y: a: b",
+        b"Z: a\rb",
+        b"Z: a\nb",
+        b"Expect: 100-continue",
+    ),
+]
+URLS = [b"/ws", b"/ws?debate_id=1&after=2", b"/ws?x=%20&y=\xc3", b"/wsx", b"/ws#a", b"/ws ", b"http://localhost/ws"]
+requests = st.tuples(
+    st.sampled_from(URLS),
+    st.lists(st.sampled_from(LINES), max_size=5),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0"]),
+    st.sampled_from([b"", b"more", b"GET / HTTP/1.1\r\n\r\n"]),
+    st.sampled_from([b"\r\n", b"\n"]),
+)
+
+
+@settings(max_examples=300)
+@given(request=requests, beside=st.booleans())
+def test_plain_requests_are_read_as_http_reads_them(
+    request: tuple[bytes, list[bytes], bytes, bytes, bytes], beside: bool
+) -> None:
+    """Whatever is taken for a plain request to upgrade is one to HTTP's own parser, with the same URL and headers."""
+    url, lines, version, more, end = request
+    usual = [b"Upgrade: websocket", b"Connection: Upgrade"] if beside else []
+    data = end.join([b"GET %b %b" % (url, version), *usual, *lines, b"", more])
+    found = plain(data)
+    if found is not None:
+        parsed = Parsed(data)
+        assert (b"GET", True, True) == (parsed.method, parsed.upgraded, parsed.ended)
+        assert (parsed.url, parsed.headers) == found
+
+
+def test_usual_requests_are_plain() -> None:
+    """A browser's request is."""
+    lines = [b"%b: %b" % each for each in {**PLAIN, b"host": b"localhost", b"origin": b"http://localhost"}.items()]
+    data = b"\r\n".join([b"GET /ws?debate_id=1 HTTP/1.1", *lines, b"", b""])
+    found = plain(data)
+    assert found is not None
+    assert (b"/ws?debate_id=1", 6) == (found[0], len(found[1]))
+    assert plain(data + b"x") is None
 
 
 messages = st.one_of(st.text(max_size=200), st.binary(max_size=200))

@@ -6,17 +6,19 @@ That is: deadlines, and answers that last, which are given before anything is pa
 import asyncio
 import contextlib
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import is_ssl
 
 from aragora.api.lasting import QUESTION, Lasting, lines
-from aragora.api.wire import Pulse, Shared, Socket
+from aragora.api.wire import UPGRADING, Pulse, Shared, Socket, plain
 
 GONE = "aragora.gone"
 # Linux alone tells that the other side has closed while there is still something to read.
@@ -102,7 +104,11 @@ class Http(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport, self.flow = transport, FlowControl(transport)
+        # uvicorn asks two sockets, which it makes of the transport.
+        self.server, self.client = _address(transport, "sockname"), _address(transport, "peername")
+        self.scheme = "https" if is_ssl(transport) else "http"
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,6 +118,10 @@ class Http(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what has an answer that lasts; read everything else."""
+        if data.startswith(UPGRADING) and self.cycle is None and not self._open and (asked := plain(data)) is not None:
+            url, headers = asked
+            self._upgrade({"method": "GET", "headers": headers, "client": self.client}, url)
+            return
         cycle, full = self.cycle, self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
         if self._open or full or self.flow.write_paused or not (cycle is None or cycle.response_complete):
             super().data_received(data)
@@ -166,14 +176,18 @@ class Http(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over."""
+        self._open = False
+        self._upgrade(self.scope, self.url)
+
+    def _upgrade(self, scope: Mapping[str, Any], url: bytes) -> None:
         """The connection is a WebSocket's from here on."""
         self._disarm()
-        self._open = False
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # it holds this in turn; uvicorn does the same when a line is cut
         socket = Socket(self._shared, self.server_state, self.transport)
         self.transport.set_protocol(socket)
-        socket.upgrade(self.scope, self.url)
+        socket.upgrade(scope, url)
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(self.timeout_keep_alive, self._late)
@@ -186,6 +200,11 @@ class Http(HttpToolsProtocol):
     def _late(self) -> None:
         self._deadline = None
         self.transport.abort()
+
+
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    found = transport.get_extra_info(which)
+    return (found[0], found[1]) if found else None
 
 
 class Server(uvicorn.Server):

@@ -35,6 +35,10 @@ QUIET.setLevel(logging.WARNING)
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==\Z")
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+# How a request for a WebSocket begins, and what a plain one is: whole, and of nothing but printable characters.
+UPGRADING = b"GET /ws"
+REQUEST = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n\Z")
+BODIED = frozenset({b"content-length", b"transfer-encoding"})
 # First bytes of frames that are whole messages, and what comes before the payload of a small one from a client.
 TEXT, PONG = 0x80 | Opcode.TEXT, 0x80 | Opcode.PONG
 SHORT = frozenset({TEXT, PONG})
@@ -358,6 +362,19 @@ class Socket(asyncio.Protocol):
         gone, self.said, self.gone = self.gone, None, None
         if gone is not None:
             gone()
+
+
+def plain(data: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
+    """URL and headers of a whole request to upgrade that says everything once, as HTTP's parser has them; None for others."""
+    found = REQUEST.match(data)
+    if found is None:
+        return None
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in found[2].split(b"\r\n")[:-1])]
+    named = dict(headers)
+    if len(named) < len(headers) or not named.keys().isdisjoint(BODIED):
+        return None
+    upgrades = named.get(b"upgrade", b"").lower() == b"websocket" and named.get(b"connection", b"").lower() == b"upgrade"
+    return (found[1], headers) if upgrades else None
 
 
 def _accept(scope: Mapping[str, Any]) -> bytes | None:
