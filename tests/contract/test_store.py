@@ -557,6 +557,23 @@ def test_statements_are_kept_only_where_no_pooler_stands_between(database: serve
     run(main())
 
 
+def test_database_keeps_so_many_plans_and_no_more(database: servers.Postgres) -> None:
+    """Texts are planned once for each connection; when there are too many of them, all are forgotten and none is lost."""
+
+    async def main() -> None:
+        async with connect(database.url(), pool_max=1) as opened:
+            await Store(opened).migrate(NOW)
+            for first in range(0, 1000, 250):
+                texts = [Statement(f"SELECT {number} AS seq", {}) for number in range(first, first + 250)]
+                rows = await asyncio.gather(*(opened.write([text]) for text in texts))
+                assert [[(number,)] for number in range(first, first + 250)] == rows
+            kept = await opened.read("SELECT COUNT(*) FROM pg_prepared_statements WHERE name LIKE 'aragora %'", {})
+            await opened.close()
+        assert 0 < int(str(kept[0][0])) <= 750
+
+    run(main())
+
+
 def test_close_is_not_held_up_by_a_database_that_is_gone() -> None:
     """What waits then fails together; one after the other, each would wait its full time while the process cannot end."""
     with servers.postgres() as server:

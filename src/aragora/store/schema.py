@@ -42,17 +42,21 @@ FROM pg_index i WHERE i.indexrelid = to_regclass($1)
 """
 
 # The function's name carries a version: servers of the version before go on with theirs while the fleet is being replaced.
-CALL = "SELECT aragora_write_1($1::text, $2::text)"
+CALL = "SELECT aragora_write_2($1::text, $2::text)"
 
 PREPARE = """
 SELECT pg_advisory_xact_lock(hashtext('aragora schema'));
 CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS write_batches (id TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL, answer TEXT);
 CREATE INDEX IF NOT EXISTS idx_write_batches_at ON write_batches (at);
-CREATE OR REPLACE FUNCTION aragora_write_1(batch TEXT, given TEXT) RETURNS TEXT LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION aragora_write_2(batch TEXT, given TEXT) RETURNS TEXT LANGUAGE plpgsql AS $body$
 DECLARE
   parsed JSON := given::json;
   texts TEXT[] := ARRAY(SELECT json_array_elements_text(parsed->'texts'));
+  names TEXT[] := ARRAY[]::TEXT[];
+  prepared TEXT[];
+  name TEXT;
+  text TEXT;
   one JSON;
   step JSON;
   place INT;
@@ -69,22 +73,39 @@ BEGIN
   FOR one IN SELECT value FROM json_array_elements(parsed->'locks') LOOP
     EXECUTE one->>0 USING ARRAY(SELECT json_array_elements_text(one->1));
   END LOOP;
+  -- A text is planned once for each connection to the server. It is known there by what it says, so that whoever uses the
+  -- connection next, through a pooler too, finds the same under that name.
+  prepared := ARRAY(SELECT p.name FROM pg_prepared_statements p WHERE p.name LIKE 'aragora %');
+  IF cardinality(prepared) > 500 THEN
+    FOREACH name IN ARRAY prepared LOOP
+      EXECUTE format('DEALLOCATE %I', name);
+    END LOOP;
+    prepared := ARRAY[]::TEXT[];
+  END IF;
+  FOREACH text IN ARRAY texts LOOP
+    name := 'aragora ' || md5(text);
+    names := names || name;
+    IF NOT name = ANY(prepared) THEN
+      EXECUTE format('PREPARE %I (jsonb) AS %s', name, text);
+      prepared := prepared || name;
+    END IF;
+  END LOOP;
   FOR one IN SELECT value FROM json_array_elements(parsed->'work') LOOP
     place := 0;
     FOR step IN SELECT value FROM json_array_elements(one) LOOP
       IF place = 0 THEN
         rows := NULL;
         IF (step->>2)::int = 1 THEN
-          EXECUTE texts[1 + (step->>0)::int] INTO rows USING (step->1)::jsonb;
+          EXECUTE format('EXECUTE %I (%L)', names[1 + (step->>0)::int], step->>1) INTO rows;
         ELSE
-          EXECUTE texts[1 + (step->>0)::int] USING (step->1)::jsonb;
+          EXECUTE format('EXECUTE %I (%L)', names[1 + (step->>0)::int], step->>1);
         END IF;
         answers := answers || COALESCE(rows::text, '[]');
         EXIT WHEN rows IS NULL;
         -- The first column of the guard's first row, whatever its name, is what the others call seq.
         SELECT jsonb_build_object('seq', value) INTO numbered FROM json_each(rows->0) LIMIT 1;
       ELSE
-        EXECUTE texts[1 + (step->>0)::int] USING (step->1)::jsonb || numbered;
+        EXECUTE format('EXECUTE %I (%L)', names[1 + (step->>0)::int], (step->1)::jsonb || numbered);
       END IF;
       place := place + 1;
     END LOOP;
