@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from aragora.api import Endpoint, Param, agents, memories, records, strengths
-from aragora.api.rows import LIMIT, PAGE, get, post
+from aragora.api.rows import LIMIT, PAGE, delete, get, post
 from aragora.api.standings import AgentList, Leaderboard
 from aragora.store.sums import JUDGES
 
@@ -95,12 +95,5 @@ ROWS: tuple[Endpoint, ...] = (
         body=memories.Target,
         body_needed=False,
     ),
-    Endpoint(
-        method="DELETE",
-        path="/memory/continuum/{memory_id}",
-        handler=memories.delete,
-        summary="Forget a memory.",
-        answer=memories.Forgotten,
-        errors=(404, 503),
-    ),
+    delete("/memory/continuum/{memory_id}", memories.delete, "Forget a memory.", memories.Forgotten),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from aragora.api import Endpoint, Param, copies, debates, decisions, exports, people, reports, shelf
 from aragora.api.answers import Created, Debate, DebateList, Done
 from aragora.api.bodies import Cancel, CreateDebate
-from aragora.api.rows import LIMIT, OFFSET, PAGE, get, post
+from aragora.api.rows import LIMIT, OFFSET, PAGE, delete, get, post
 from aragora.api.words import ARCHIVED, STATUSES
 from aragora.auth import READ, Access
 
@@ -60,13 +60,12 @@ ROWS: tuple[Endpoint, ...] = (
         errors=(404, 413, 503),
         access=Access.OWNER,
     ),
-    Endpoint(
-        method="DELETE",
-        path="/debates/{id}",
-        handler=shelf.delete,
-        summary="Delete a debate and its log; one that runs is cancelled first.",
-        answer=shelf.Deleted,
-        errors=(404, 409, 503),
+    delete(
+        "/debates/{id}",
+        shelf.delete,
+        "Delete a debate and its log; one that runs is cancelled first.",
+        shelf.Deleted,
+        errors=(409,),
         access=Access.OWNER,
     ),
     get("/debates/{id}/metadata", shelf.metadata, "What is written on a debate.", shelf.Metadata),
@@ -115,69 +114,59 @@ ROWS: tuple[Endpoint, ...] = (
     ),
     get("/debates/{id}/turn", people.turns, "The turns that wait for a person.", people.TurnList),
     post("/debates/{id}/turn", people.speak, "Answer the turn of a person's seat.", people.Spoke, body=people.Speak, status=201),
-    replace(
-        post(
-            "/debates/{id}/messages",
-            people.suggest,
-            "Suggest something to the agents.",
-            people.Suggested,
-            body=people.Suggest,
-            status=201,
-        ),
+    post(
+        "/debates/{id}/messages",
+        people.suggest,
+        "Suggest something to the agents.",
+        people.Suggested,
+        body=people.Suggest,
+        status=201,
         access=Access.READER,
     ),
-    replace(
-        post(
-            "/debates/{id}/user-input",
-            people.suggest,
-            "Suggest something to the agents.",
-            people.Suggested,
-            body=people.Suggest,
-            status=201,
-        ),
+    post(
+        "/debates/{id}/user-input",
+        people.suggest,
+        "Suggest something to the agents.",
+        people.Suggested,
+        body=people.Suggest,
+        status=201,
         access=Access.READER,
     ),
     post("/debates/{id}/pause", people.pause, "Let a debate rest.", Done),
     post("/debates/{id}/resume", people.resume, "Let a debate go on.", Done),
     post("/debates/{id}/stop", debates.cancel, "End a debate now.", Done, body=Cancel, body_needed=False),
     post("/debates/{id}/archive", shelf.archive, "Archive a debate that has ended.", Done),
-    replace(
-        post(
-            "/debates/{id}/clone",
-            copies.clone,
-            "Ask the same again.",
-            Created,
-            body=copies.Changes,
-            body_needed=False,
-            status=201,
-            limit="debates",
-        ),
+    post(
+        "/debates/{id}/clone",
+        copies.clone,
+        "Ask the same again.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
         access=Access.READER,
     ),
-    replace(
-        post(
-            "/debates/{id}/fork",
-            copies.fork,
-            "Go on in another way.",
-            Created,
-            body=copies.Changes,
-            body_needed=False,
-            status=201,
-            limit="debates",
-        ),
+    post(
+        "/debates/{id}/fork",
+        copies.fork,
+        "Go on in another way.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
         access=Access.READER,
     ),
-    replace(
-        post(
-            "/debates/{id}/followup",
-            copies.follow_up,
-            "Take an answer up again.",
-            Created,
-            body=copies.Changes,
-            body_needed=False,
-            status=201,
-            limit="debates",
-        ),
+    post(
+        "/debates/{id}/followup",
+        copies.follow_up,
+        "Take an answer up again.",
+        Created,
+        body=copies.Changes,
+        body_needed=False,
+        status=201,
+        limit="debates",
         access=Access.READER,
     ),
 )

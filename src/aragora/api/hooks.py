@@ -9,7 +9,7 @@ from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
 from aragora.api.query import Query
-from aragora.api.rows import PAGE, get, post
+from aragora.api.rows import PAGE, delete, get, post
 from aragora.errors import NotFound
 from aragora.store.hooks import TOLD, Hook
 
@@ -80,7 +80,7 @@ async def index(parts: Parts, request: Asked) -> Response:
     return Response(listing(rows, "webhooks", total=len(rows), limit=len(rows)), media_type=JSON)
 
 
-async def delete(parts: Parts, request: Asked) -> Response:
+async def remove(parts: Parts, request: Asked) -> Response:
     """Tell somebody no more."""
     hook_id = request.path_params["hook_id"]
     await parts.webhooks.hooks.one(hook_id, caller_of(request).reader)
@@ -107,12 +107,5 @@ ROWS: tuple[Endpoint, ...] = (
     post("/webhooks", add, "Tell a URL of events.", HookAdded, body=AddHook, status=201),
     get("/webhooks", index, "Who is told of events.", HookList, errors=()),
     get("/webhooks/{hook_id}/deliveries", deliveries, "What became of deliveries.", DeliveryList, *PAGE),
-    Endpoint(
-        method="DELETE",
-        path="/webhooks/{hook_id}",
-        handler=delete,
-        summary="Tell a URL no more.",
-        answer=HookDeleted,
-        errors=(404, 503),
-    ),
+    delete("/webhooks/{hook_id}", remove, "Tell a URL no more.", HookDeleted),
 )
