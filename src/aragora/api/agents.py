@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from aragora.api import Parts
 from aragora.api.answers import JSON, listing
+from aragora.api.lists import listed
 from aragora.api.query import Query
 from aragora.api.standings import ranking_of, row_of_agent
 from aragora.api.strengths import judge_of
@@ -47,7 +48,7 @@ async def leaderboard(parts: Parts, request: Request) -> Response:
     found = await parts.ranks.board(judge, limit=limit, offset=offset)
     rows = [ranking_of(offset + place, standing) for place, standing in enumerate(found, 1)]
     total = await parts.ranks.total(judge)
-    return Response(listing(rows, "rankings", "agents", total=total, limit=limit, offset=offset), media_type=JSON)
+    return listed(rows, "rankings", "agents", total=total, limit=limit, offset=offset)
 
 
 # An agent's record may be this old in the list of agents; the leaderboard itself is always as last committed.

@@ -7,10 +7,11 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, DebateRow, ListOf, created_of, listing, reply, row_of
+from aragora.api.answers import DebateRow, created_of, reply, row_of
 from aragora.api.asked import Asked
 from aragora.api.bodies import Check, CreateDebate, brief_of, parse, read_body
 from aragora.api.callers import caller_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.debate.model import Brief, Phase
 from aragora.errors import AragoraError, Conflict, Invalid
@@ -46,18 +47,10 @@ class Crux(msgspec.Struct):
     position: str
 
 
-CruxList = msgspec.defstruct(
-    "CruxList",
-    [("debate_id", str), ("suggestions", list[Crux]), ("followups", list[Crux]), ("items", list[Crux])],
-    bases=(ListOf,),
-)
+CruxList = list_of("CruxList", Crux, "suggestions", "followups", debate_id=str)
 
 
-ForkList = msgspec.defstruct(
-    "ForkList",
-    [("debate_id", str), ("forks", list[DebateRow]), ("debates", list[DebateRow]), ("items", list[DebateRow])],
-    bases=(ListOf,),
-)
+ForkList = list_of("ForkList", DebateRow, "forks", "debates", debate_id=str)
 
 
 class Many(msgspec.Struct, kw_only=True):
@@ -113,7 +106,7 @@ class BatchStatus(BatchRow):
     debate_ids: list[str]
 
 
-BatchList = msgspec.defstruct("BatchList", [("batches", list[BatchRow]), ("items", list[BatchRow])], bases=(ListOf,))
+BatchList = list_of("BatchList", BatchRow, "batches")
 
 
 async def clone(parts: Parts, request: Asked) -> Response:
@@ -173,8 +166,7 @@ async def followups(parts: Parts, request: Asked) -> Response:
     """The dissents that a follow-up can take up."""
     record = await parts.store.debate(request.path_params["id"])
     found = await _cruxes(parts, record)
-    body = listing(found, "suggestions", "followups", total=len(found), limit=len(found), debate_id=record.id)
-    return Response(body, media_type=JSON)
+    return listed(found, "suggestions", "followups", debate_id=record.id)
 
 
 async def _cruxes(parts: Parts, record: Record) -> list[Crux]:
@@ -199,8 +191,7 @@ async def forks(parts: Parts, request: Asked) -> Response:
     query.done()
     found, total = await parts.shelf.descendants(record.id, limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [row_of(row) for row in found]
-    body = listing(rows, "forks", "debates", total=total, limit=limit, offset=offset, debate_id=record.id)
-    return Response(body, media_type=JSON)
+    return listed(rows, "forks", "debates", total=total, limit=limit, offset=offset, debate_id=record.id)
 
 
 async def _given(parts: Parts, request: Asked) -> tuple[Record, dict[str, object]]:
@@ -294,7 +285,7 @@ async def batches(parts: Parts, request: Asked) -> Response:
     query.done()
     found, total = await parts.shelf.batches(limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [_batch(each) for each in found]
-    return Response(listing(rows, "batches", total=total, limit=limit, offset=offset), media_type=JSON)
+    return listed(rows, "batches", total=total, limit=limit, offset=offset)
 
 
 async def batch_status(parts: Parts, request: Asked) -> Response:

@@ -11,9 +11,10 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.answers import JSON, listing, reply
 from aragora.api.asked import Asked
 from aragora.api.bodies import read_body
+from aragora.api.lists import list_of
 from aragora.api.query import Query
 from aragora.debate.model import Tally
 from aragora.debate.receipt import Entry, Fields, prove, receipt
@@ -101,18 +102,7 @@ class Answer(msgspec.Struct):
     content: str
 
 
-DecisionList = msgspec.defstruct(
-    "DecisionList",
-    [
-        ("debate_id", str),
-        ("rule", str),
-        ("answers", list[Answer]),
-        ("decisions", list[DecisionRow]),
-        ("items", list[DecisionRow]),
-        ("note", str | None),
-    ],
-    bases=(ListOf,),
-)
+DecisionList = list_of("DecisionList", DecisionRow, "decisions", debate_id=str, rule=str, answers=list[Answer], note=str | None)
 
 
 async def show(parts: Parts, request: Asked) -> Response:

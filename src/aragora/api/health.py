@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from aragora import __version__
 from aragora.api import Parts
-from aragora.api.answers import JSON, Health, listing, reply, row_of
+from aragora.api.answers import Health, reply, row_of
 from aragora.api.callers import caller_of
+from aragora.api.lists import listed
 from aragora.debate.model import Status
 from aragora.errors import AragoraError
 from aragora.metrics import CONTENT_TYPE
@@ -68,8 +69,7 @@ async def slow(parts: Parts, request: Request) -> Response:
     found = await parts.store.debates(limit=SLOW_LOOKED_AT_MAX, statuses=(Status.ACTIVE,), reader=caller_of(request).reader)
     old = [each for each in found if between(each.created_at, now) >= SLOW_S]
     rows = [row_of(each) for each in old]
-    body = listing(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
-    return Response(body, media_type=JSON)
+    return listed(rows, "debates", total=len(rows), limit=SLOW_LOOKED_AT_MAX)
 
 
 async def deep(parts: Parts, request: Request) -> Response:  # noqa: ARG001 - as above

@@ -4,10 +4,11 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.api import Endpoint, Parts
-from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.answers import reply
 from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.api.rows import PAGE, delete, get, post
 from aragora.errors import NotFound
@@ -57,10 +58,8 @@ class DeliveryRow(msgspec.Struct):
     created_at: str
 
 
-HookList = msgspec.defstruct("HookList", [("webhooks", list[HookRow]), ("items", list[HookRow])], bases=(ListOf,))
-DeliveryList = msgspec.defstruct(
-    "DeliveryList", [("deliveries", list[DeliveryRow]), ("items", list[DeliveryRow])], bases=(ListOf,)
-)
+HookList = list_of("HookList", HookRow, "webhooks")
+DeliveryList = list_of("DeliveryList", DeliveryRow, "deliveries")
 
 
 async def add(parts: Parts, request: Asked) -> Response:
@@ -77,7 +76,7 @@ async def add(parts: Parts, request: Asked) -> Response:
 async def index(parts: Parts, request: Asked) -> Response:
     """Everybody who is told, without their secrets."""
     rows = [_row(hook) for hook in await parts.webhooks.hooks.all(caller_of(request).reader)]
-    return Response(listing(rows, "webhooks", total=len(rows), limit=len(rows)), media_type=JSON)
+    return listed(rows, "webhooks")
 
 
 async def remove(parts: Parts, request: Asked) -> Response:
@@ -96,7 +95,7 @@ async def deliveries(parts: Parts, request: Asked) -> Response:
     query.done()
     found, total = await parts.webhooks.hooks.deliveries(hook.id, limit=limit, offset=offset)
     rows = [msgspec.convert(each, DeliveryRow, from_attributes=True) for each in found]
-    return Response(listing(rows, "deliveries", total=total, limit=limit, offset=offset), media_type=JSON)
+    return listed(rows, "deliveries", total=total, limit=limit, offset=offset)
 
 
 def _row(hook: Hook) -> HookRow:

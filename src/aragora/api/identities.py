@@ -2,7 +2,7 @@
 
 import msgspec
 
-from aragora.api.answers import ListOf
+from aragora.api.lists import list_of
 from aragora.auth.accounts import Tokens
 from aragora.store.users import Key, Session, User
 
@@ -166,8 +166,8 @@ class Ticket(msgspec.Struct):
     expires_in: int
 
 
-SessionList = msgspec.defstruct("SessionList", [("sessions", list[SessionRow]), ("items", list[SessionRow])], bases=(ListOf,))
-KeyList = msgspec.defstruct("KeyList", [("keys", list[KeyRow]), ("items", list[KeyRow])], bases=(ListOf,))
+SessionList = list_of("SessionList", SessionRow, "sessions")
+KeyList = list_of("KeyList", KeyRow, "keys")
 
 
 def account_of(user: User, *, has_keys: bool) -> Account:

@@ -7,10 +7,11 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.answers import reply
 from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.debate.model import Phase
 from aragora.errors import NotFound
@@ -134,23 +135,18 @@ class CritiqueRow(msgspec.Struct):
     created_at: str
 
 
-MemoryList = msgspec.defstruct(
+MemoryList = list_of(
     "MemoryList",
-    [
-        ("query", str),
-        ("results", list[MemoryRow]),
-        ("memories", list[MemoryRow]),
-        ("entries", list[MemoryRow]),
-        ("items", list[MemoryRow]),
-        ("tiers", list[str]),
-        ("tiers_searched", list[str]),
-        ("filters", dict[str, float]),
-    ],
-    bases=(ListOf,),
+    MemoryRow,
+    "results",
+    "memories",
+    "entries",
+    query=str,
+    tiers=list[str],
+    tiers_searched=list[str],
+    filters=dict[str, float],
 )
-CritiqueList = msgspec.defstruct(
-    "CritiqueList", [("critiques", list[CritiqueRow]), ("items", list[CritiqueRow])], bases=(ListOf,)
-)
+CritiqueList = list_of("CritiqueList", CritiqueRow, "critiques")
 
 
 async def store(parts: Parts, request: Asked) -> Response:
@@ -195,7 +191,7 @@ async def _recalled(parts: Parts, request: Asked, *, used: bool) -> Response:
         await parts.memory.use(found)
     rows = [_row(each) for each in found]
     names = ("results", "memories", "entries")
-    body = listing(
+    return listed(
         rows,
         *names,
         total=total,
@@ -206,7 +202,6 @@ async def _recalled(parts: Parts, request: Asked, *, used: bool) -> Response:
         tiers_searched=tiers,
         filters={"min_importance": least},
     )
-    return Response(body, media_type=JSON)
 
 
 def _tiers(query: Query) -> list[str]:
@@ -338,7 +333,7 @@ async def critiques(parts: Parts, request: Asked) -> Response:
         )
         for debate_id, each in found
     ]
-    return Response(listing(rows, "critiques", total=total, limit=limit, offset=offset), media_type=JSON)
+    return listed(rows, "critiques", total=total, limit=limit, offset=offset)
 
 
 def _row(kept: Remembered) -> MemoryRow:

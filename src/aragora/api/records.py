@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.answers import reply
 from aragora.api.callers import caller_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.api.standings import RankingRow, ranking_of
 from aragora.debate.model import held_by_person
@@ -134,23 +135,9 @@ class LeaderboardView(msgspec.Struct):
     stats: RankingStats
 
 
-MatchList = msgspec.defstruct("MatchList", [("matches", list[MatchRow]), ("items", list[MatchRow])], bases=(ListOf,))
-History = msgspec.defstruct(
-    "History",
-    [
-        ("agent", str),
-        ("history", list[MatchRow]),
-        ("debates", list[MatchRow]),
-        ("matches", list[MatchRow]),
-        ("items", list[MatchRow]),
-    ],
-    bases=(ListOf,),
-)
-OpponentList = msgspec.defstruct(
-    "OpponentList",
-    [("agent", str), ("opponents", list[OpponentRow]), ("rivals", list[OpponentRow]), ("items", list[OpponentRow])],
-    bases=(ListOf,),
-)
+MatchList = list_of("MatchList", MatchRow, "matches")
+History = list_of("History", MatchRow, "history", "debates", "matches", agent=str)
+OpponentList = list_of("OpponentList", OpponentRow, "opponents", "rivals", agent=str)
 
 
 async def rankings(parts: Parts, request: Request) -> Response:
@@ -167,8 +154,7 @@ async def rankings(parts: Parts, request: Request) -> Response:
     rows = [row for row in await _ranked(parts) if row.debates >= least]
     rows.sort(key=SORTS[sort], reverse=order == "desc")
     page = rows[offset : offset + limit]
-    body = listing(page, "rankings", "agents", total=len(rows), limit=limit, offset=offset)
-    return Response(body, media_type=JSON)
+    return listed(page, "rankings", "agents", total=len(rows), limit=limit, offset=offset)
 
 
 async def _ranked(parts: Parts) -> list[RankingRow]:
@@ -258,16 +244,14 @@ async def history(parts: Parts, request: Request) -> Response:
     reader = caller_of(request).reader
     rows = [_match(each) for each in await parts.matches.of(name, limit=limit, offset=offset, reader=reader)]
     total = await parts.matches.total(name, reader=reader)
-    body = listing(rows, "history", "debates", "matches", total=total, limit=limit, offset=offset, agent=name)
-    return Response(body, media_type=JSON)
+    return listed(rows, "history", "debates", "matches", total=total, limit=limit, offset=offset, agent=name)
 
 
 async def opponents(parts: Parts, request: Request) -> Response:
     """Whom an agent met, most often first, and how it did."""
     name = await agent_of(parts, request.path_params["name"])
     rows = [_opponent(each) for each in await parts.matches.opponents(name, limit=100)]
-    body = listing(rows, "opponents", "rivals", total=len(rows), limit=len(rows), agent=name)
-    return Response(body, media_type=JSON)
+    return listed(rows, "opponents", "rivals", agent=name)
 
 
 async def head_to_head(parts: Parts, request: Request) -> Response:
@@ -299,8 +283,7 @@ async def matches(parts: Parts, request: Request) -> Response:
     query.done()
     reader = caller_of(request).reader
     rows = [_match(each) for each in await parts.matches.recent(limit=limit, offset=offset, reader=reader)]
-    body = listing(rows, "matches", total=await parts.matches.total(reader=reader), limit=limit, offset=offset)
-    return Response(body, media_type=JSON)
+    return listed(rows, "matches", total=await parts.matches.total(reader=reader), limit=limit, offset=offset)
 
 
 async def match(parts: Parts, request: Request) -> Response:

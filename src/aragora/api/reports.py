@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, Consensus, ListOf, MessageRow, VoteRow, debate_of, listing, message_of, reply, vote_of
+from aragora.api.answers import Consensus, MessageRow, VoteRow, debate_of, message_of, reply, vote_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.debate.model import Message, Phase, Tally
 from aragora.store.records import Record
@@ -136,27 +137,17 @@ class CostEstimate(msgspec.Struct):
     total_estimated_cost_usd: float | None
 
 
-RoundList = msgspec.defstruct(
-    "RoundList", [("debate_id", str), ("rounds", list[RoundRow]), ("items", list[RoundRow])], bases=(ListOf,)
-)
-SeatList = msgspec.defstruct(
-    "SeatList", [("debate_id", str), ("agents", list[SeatRow]), ("items", list[SeatRow])], bases=(ListOf,)
-)
-Timeline = msgspec.defstruct(
-    "Timeline",
-    [("debate_id", str), ("timeline", list[TimelineRow]), ("events", list[TimelineRow]), ("items", list[TimelineRow])],
-    bases=(ListOf,),
-)
-PositionList = msgspec.defstruct(
-    "PositionList", [("debate_id", str), ("positions", list[PositionRow]), ("items", list[PositionRow])], bases=(ListOf,)
-)
+RoundList = list_of("RoundList", RoundRow, "rounds", debate_id=str)
+SeatList = list_of("SeatList", SeatRow, "agents", debate_id=str)
+Timeline = list_of("Timeline", TimelineRow, "timeline", "events", debate_id=str)
+PositionList = list_of("PositionList", PositionRow, "positions", debate_id=str)
 
 
 async def rounds(parts: Parts, request: Request) -> Response:
     """The rounds of a debate, with what was said and how the ballots fell."""
     record = await _debate(parts, request)
     rows = await rounds_of(parts, record)
-    return Response(listing(rows, "rounds", total=len(rows), limit=len(rows), debate_id=record.id), media_type=JSON)
+    return listed(rows, "rounds", debate_id=record.id)
 
 
 async def rounds_of(parts: Parts, record: Record) -> list[RoundRow]:
@@ -203,7 +194,7 @@ async def agents(parts: Parts, request: Request) -> Response:
         )
         for seat in record.brief.seats
     ]
-    return Response(listing(rows, "agents", total=len(rows), limit=len(rows), debate_id=record.id), media_type=JSON)
+    return listed(rows, "agents", debate_id=record.id)
 
 
 def _supported(told: Sequence[Message], seat: str, winner: str) -> bool | None:
@@ -302,8 +293,7 @@ async def timeline(parts: Parts, request: Request) -> Response:
         for event in await parts.store.events(record.id, after=offset, limit=limit)
     ]
     names = ("timeline", "events")
-    body = listing(rows, *names, total=record.last_seq, limit=limit, offset=offset, debate_id=record.id)
-    return Response(body, media_type=JSON)
+    return listed(rows, *names, total=record.last_seq, limit=limit, offset=offset, debate_id=record.id)
 
 
 def _brief(seq: int, at: str, name: str, data: dict[str, object]) -> TimelineRow:
@@ -326,7 +316,7 @@ async def positions(parts: Parts, request: Request) -> Response:
     record = await _debate(parts, request)
     told = await parts.store.told(record.id)
     rows = [row for seat in record.brief.seats if (row := _position(seat.name, told)) is not None]
-    return Response(listing(rows, "positions", total=len(rows), limit=len(rows), debate_id=record.id), media_type=JSON)
+    return listed(rows, "positions", debate_id=record.id)
 
 
 def _position(seat: str, told: Sequence[Message]) -> PositionRow | None:

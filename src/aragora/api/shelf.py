@@ -6,10 +6,11 @@ import msgspec
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, Debate, DebateRow, Done, ListOf, debate_of, listing, reply, row_of
+from aragora.api.answers import JSON, Debate, DebateRow, Done, debate_of, reply, row_of
 from aragora.api.asked import Asked
 from aragora.api.bodies import Check, parse, read_body
 from aragora.api.callers import caller_of
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.api.words import STATUSES
 from aragora.debate.model import ENDED, Status
@@ -85,11 +86,7 @@ class Metadata(msgspec.Struct):
     created_at: str
 
 
-Results = msgspec.defstruct(
-    "Results",
-    [("query", str), ("results", list[DebateRow]), ("debates", list[DebateRow]), ("items", list[DebateRow])],
-    bases=(ListOf,),
-)
+Results = list_of("Results", DebateRow, "results", "debates", query=str)
 
 
 class Statistics(msgspec.Struct):
@@ -268,13 +265,12 @@ async def _search(parts: Parts, words: str, status: str, limit: int, offset: int
     check.done()
     found, total = await parts.shelf.search(words, statuses=statuses, limit=limit, offset=offset, reader=reader)
     rows = [row_of(row) for row in found]
-    body = listing(rows, "results", "debates", total=total, limit=limit, offset=offset, query=words)
-    return Response(body, media_type=JSON)
+    return listed(rows, "results", "debates", total=total, limit=limit, offset=offset, query=words)
 
 
 def _listed(found: Sequence[Summary], *, total: int, limit: int, offset: int) -> Response:
     rows = [row_of(row) for row in found]
-    return Response(listing(rows, "debates", total=total, limit=limit, offset=offset), media_type=JSON)
+    return listed(rows, "debates", total=total, limit=limit, offset=offset)
 
 
 async def statistics(parts: Parts, request: Asked) -> Response:

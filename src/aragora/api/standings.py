@@ -2,7 +2,7 @@
 
 import msgspec
 
-from aragora.api.answers import ListOf
+from aragora.api.lists import list_of
 from aragora.debate.ranking import START
 from aragora.providers import Agent
 from aragora.providers.agents import Agents
@@ -54,12 +54,8 @@ class RankingRow(msgspec.Struct):
     win_rate: float
 
 
-AgentList = msgspec.defstruct("AgentList", [("agents", list[AgentRow]), ("items", list[AgentRow])], bases=(ListOf,))
-Leaderboard = msgspec.defstruct(
-    "Leaderboard",
-    [("rankings", list[RankingRow]), ("agents", list[RankingRow]), ("items", list[RankingRow])],
-    bases=(ListOf,),
-)
+AgentList = list_of("AgentList", AgentRow, "agents")
+Leaderboard = list_of("Leaderboard", RankingRow, "rankings", "agents")
 
 
 def row_of_agent(agents: Agents, agent: Agent, standing: Standing | None) -> AgentRow:

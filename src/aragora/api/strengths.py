@@ -5,7 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aragora.api import Parts
-from aragora.api.answers import JSON, ListOf, listing, reply
+from aragora.api.answers import reply
+from aragora.api.lists import list_of, listed
 from aragora.api.query import Query
 from aragora.api.records import agent_of
 from aragora.debate.lessons import BINS
@@ -80,14 +81,8 @@ class PointRow(msgspec.Struct):
     games: int
 
 
-CalibrationList = msgspec.defstruct(
-    "CalibrationList",
-    [("agents", list[CalibrationRow]), ("rankings", list[CalibrationRow]), ("items", list[CalibrationRow])],
-    bases=(ListOf,),
-)
-PointList = msgspec.defstruct(
-    "PointList", [("agent", str), ("judged_by", str), ("points", list[PointRow]), ("items", list[PointRow])], bases=(ListOf,)
-)
+CalibrationList = list_of("CalibrationList", CalibrationRow, "agents", "rankings")
+PointList = list_of("PointList", PointRow, "points", agent=str, judged_by=str)
 
 
 def judge_of(query: Query) -> str:
@@ -163,8 +158,7 @@ async def calibrations(parts: Parts, request: Request) -> Response:
     query.done()
     found = await parts.ranks.calibrated(judge, limit=limit + 1, offset=offset)
     rows = [_row(one, judge) for one in found[:limit]]
-    body = listing(rows, "agents", "rankings", total=offset + len(found), limit=limit, offset=offset, has_more=len(found) > limit)
-    return Response(body, media_type=JSON)
+    return listed(rows, "agents", "rankings", total=offset + len(found), limit=limit, offset=offset, has_more=len(found) > limit)
 
 
 async def matrix(parts: Parts, request: Request) -> Response:
@@ -206,5 +200,4 @@ async def history(parts: Parts, request: Request) -> Response:
         )
         for one in reversed(await parts.ranks.history(judge, name, limit=limit))
     ]
-    body = listing(rows, "points", total=len(rows), limit=limit, agent=name, judged_by=judge)
-    return Response(body, media_type=JSON)
+    return listed(rows, "points", total=len(rows), limit=limit, agent=name, judged_by=judge)
