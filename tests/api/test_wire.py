@@ -18,7 +18,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import OPEN
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from aragora.api import wire
@@ -426,3 +426,28 @@ def test_clients_of_a_whole_server(tmp_path: Path) -> None:
             with pytest.raises(ConnectionClosed):
                 client.recv(WAIT_S)
             assert 1012 == client.close_code
+
+
+def chatter(client: ClientConnection) -> None:
+    """Say far too much."""
+    for _ in range(10_000):
+        client.send('{"type":"ping"}')
+
+
+def test_who_says_too_much_is_closed_and_what_waits_is_done_in_order(tmp_path: Path) -> None:
+    """What is said while a subscription is made is done after it; a 51st message within a second is one too many."""
+    with served(tmp_path, demo_delay_s=60) as server:
+        debate_id = server.ask("/api/debates", {"topic": "In order?", "agents": ["demo"], "rounds": 1}).json["id"]
+        with connect(f"ws://127.0.0.1:{server.ws_port}/ws?debate_id={debate_id}", open_timeout=WAIT_S) as client:
+            for said in ("ping", "unsubscribe", "subscribe", "ping"):
+                client.send(json.dumps({"type": said, "debate_id": debate_id}))
+            kinds = list[str]()
+            while kinds.count("pong") < 2:
+                kinds.append(json.loads(client.recv(WAIT_S))["type"])
+            order = [kind for kind in kinds if kind not in {"debate_start", "agent_thinking"}]
+            assert ["connected", "subscribed", "pong", "unsubscribed", "subscribed", "pong"] == order
+        with connect(f"ws://127.0.0.1:{server.ws_port}/ws", open_timeout=WAIT_S) as client:
+            assert "connected" == json.loads(client.recv(WAIT_S))["type"]
+            with pytest.raises(ConnectionClosed):
+                chatter(client)
+            assert 4029 == client.close_code
