@@ -66,9 +66,9 @@ def share(name: str, hits: float, trials: int, *, known: float | None = None, sl
     return Row(name=name, value=p, known=known, low=middle - half, high=middle + half, slack=slack, note=note)
 
 
-def mean(name: str, values: list[float], *, known: float | None = None, note: str = "") -> Row:
+def mean(name: str, values: list[float], *, known: float | None = None) -> Row:
     """A mean over independent trials, with the normal interval."""
     middle = sum(values) / len(values)
     spread = sum((value - middle) ** 2 for value in values) / max(1, len(values) - 1)
     half = Z_99 * sqrt(spread / len(values))
-    return Row(name=name, value=middle, known=known, low=middle - half, high=middle + half, note=note)
+    return Row(name=name, value=middle, known=known, low=middle - half, high=middle + half)

@@ -16,8 +16,6 @@ EXPERIMENTS: Mapping[str, Callable[[int], Table]] = {
     "E12": proofs.forgery,
     "E13": faults.faulty,
 }
-TRIALS = 1500
-TRIALS_MIN, TRIALS_MAX = 50, 100_000
 
 
 def run(names: Sequence[str], trials: int, tell: Callable[[str], None]) -> list[Table]:

@@ -17,8 +17,10 @@ from aragora.cli.running import (
     EXIT_NO_CONSENSUS,
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
+    as_rows,
     data_dir,
     fail,
+    limited,
     run_to_end,
     settings_with,
 )
@@ -171,8 +173,8 @@ def show(*, debate_id: str, as_json: bool, data_dir: str | None) -> None:
 
 
 @main.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@limited
+@as_rows
 @data_dir
 def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
     """List stored debates, newest first."""
@@ -185,8 +187,8 @@ def list_(*, limit: int, as_json: bool, data_dir: str | None) -> None:
 @main.command()
 @click.option("--judged-by", type=click.Choice(["panel", "people"]), default="panel", show_default=True, help="Whose judgement.")
 @click.option("--recompute", is_flag=True, help="Count every log anew first; exits with 1 where that is not what was kept.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@limited
+@as_rows
 @data_dir
 def leaderboard(*, limit: int, judged_by: str, recompute: bool, as_json: bool, data_dir: str | None) -> None:
     """Show agents by strength, fitted over all stored results, with intervals, calibration and Elo."""
@@ -198,7 +200,7 @@ def leaderboard(*, limit: int, judged_by: str, recompute: bool, as_json: bool, d
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@as_rows
 def agents(*, as_json: bool) -> None:
     """List who can be asked now, and what that costs."""
     from aragora.cli import models
@@ -209,7 +211,7 @@ def agents(*, as_json: bool) -> None:
 @main.command()
 @click.argument("debate_id", metavar="ID")
 @click.option("--rule", default="all", show_default=True, help="One rule, or all of them.")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@as_rows
 @data_dir
 def redecide(*, debate_id: str, rule: str, as_json: bool, data_dir: str | None) -> None:
     """Count the last vote of a stored debate under every rule, and say how close it was."""

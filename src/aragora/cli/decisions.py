@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from aragora import app
 from aragora.api.standings import RankingRow, ranking_of
@@ -17,6 +16,7 @@ from aragora.bench.report import as_json as tables_as_json
 from aragora.bench.report import html as page_of
 from aragora.bench.report import text
 from aragora.bench.suite import EXPERIMENTS, run
+from aragora.cli.running import write_rows
 from aragora.cli.terminal import table
 from aragora.config import Loaded, Settings
 from aragora.debate.protocols import latest
@@ -86,7 +86,7 @@ async def redecide(settings: Settings, debate_id: str, rule: str, *, as_json: bo
         raise Conflict("This debate holds no vote on the answers of its seats.")
     found = under(brief, ballots, answers, () if rule == "all" else (rule,))
     if as_json:
-        _write("\n".join(msgspec.json.encode(one).decode() for one in found))
+        write_rows(found)
         return
     table([_row(one) for one in found], ("rule", "winner", "met", "margin", "pivotal seats", "flips with"))
     _write(
@@ -111,7 +111,7 @@ async def ranking(settings: Settings, *, limit: int, judge: str, recompute: bool
         await keeping.settle()
         found = [ranking_of(place, one) for place, one in enumerate(await ranks.board(judge, limit=limit), 1)]
     if as_json:
-        sys.stdout.write("".join(msgspec.json.encode(row).decode() + "\n" for row in found))
+        write_rows(found)
     else:
         names = ("rank", "agent", "strength", "95 % interval", "games", "brier", "elo")
         table([(_places(row), row.agent, *_figures(row)) for row in found], names)

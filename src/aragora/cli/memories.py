@@ -1,22 +1,19 @@
 """The commands about memory: list, search, show, forget, consolidate. May import `app` and memory."""
 
-import sys
-from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from aragora.cli.running import data_dir, run_to_end, settings_with
+from aragora.cli.running import as_rows, data_dir, limited, run_to_end, settings_with, write_rows
 from aragora.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from aragora.memory import Memory
 
 SHOWN_CHARS = 80
-limited = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-as_rows = click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 
 
 @click.group()
@@ -55,7 +52,7 @@ def show(memory_id: str, *, as_json: bool, data_dir: str | None) -> None:
         async with _opened(data_dir) as kept:
             found = await kept.find(memory_id)
         if as_json:
-            _write([found])
+            write_rows([found])
             return
         until = f"until {found.expires_at}" if found.expires_at else "for good"
         source = f"of debate {found.debate_id}" if found.debate_id else "noted"
@@ -89,7 +86,7 @@ def consolidate(*, as_json: bool, data_dir: str | None) -> None:
         async with _opened(data_dir) as kept:
             done, tiers = await kept.consolidate(), await kept.tiers()
         if as_json:
-            _write([done])
+            write_rows([done])
             return
         click.echo(f"{done.seen} due: {done.moved} moved on, {done.forgotten} forgotten")
         rows = [(one.name, one.entries, one.entries_max, one.ttl_s or "none") for one in tiers]
@@ -114,7 +111,7 @@ async def _listed(folder: str | None, words: str, *, tier: str | None, limit: in
     async with _opened(folder) as kept:
         found, total = await kept.recall(words, tiers=[tier] if tier else TIERS, importance_min=0.0, limit=limit)
     if as_json:
-        _write(found)
+        write_rows(found)
         return
     rows = [(one.id, one.tier, f"{one.importance:.2f}", one.uses, one.created_at[:16], _short(one.content)) for one in found]
     table(rows, ("id", "tier", "importance", "uses", "kept", "text"))
@@ -124,7 +121,3 @@ async def _listed(folder: str | None, words: str, *, tier: str | None, limit: in
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 1] + "…"
-
-
-def _write(rows: Sequence[object]) -> None:
-    sys.stdout.write("".join(msgspec.json.encode(row).decode() + "\n" for row in rows))

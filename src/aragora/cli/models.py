@@ -5,6 +5,7 @@ import sys
 import msgspec
 
 from aragora import app
+from aragora.cli.running import write_rows
 from aragora.cli.terminal import clean, table
 from aragora.config import Loaded
 from aragora.providers import Agent
@@ -30,7 +31,7 @@ def list_agents(loaded: Loaded, *, as_json: bool) -> None:
     agents = app.agents_of(loaded)
     rows = [_row(agents, agent) for agent in agents.known()]
     if as_json:
-        sys.stdout.writelines(msgspec.json.encode(row).decode() + "\n" for row in rows)
+        write_rows(rows)
         return
     table([(row.agent, row.model, _price(row.usd_in), _price(row.usd_out), clean(row.about)) for row in rows], HEADINGS)
     sys.stdout.writelines(f"{line}\n" for line in _providers(agents))

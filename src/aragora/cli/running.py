@@ -1,10 +1,11 @@
 """How a command finds its settings, runs, and says in one line what went wrong. May import `config`, `log` and `app`."""
 
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, NoReturn, TypeVar
 
 import click
+import msgspec
 
 from aragora.config import Loaded, load_here
 from aragora.errors import AragoraError, ConfigError
@@ -56,4 +57,11 @@ def _innermost(errors: BaseExceptionGroup[AragoraError]) -> AragoraError:
     return error
 
 
+def write_rows(rows: Iterable[object]) -> None:
+    """One JSON object per line on standard output, as `--json` has it."""
+    sys.stdout.writelines(msgspec.json.encode(row).decode() + "\n" for row in rows)
+
+
+as_rows = click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+limited = click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 data_dir = click.option("--data-dir", type=click.Path(file_okay=False), help="Directory of the database; default .nomic.")

@@ -5,9 +5,8 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-import msgspec
 
-from aragora.cli.running import EXIT_USAGE, data_dir, fail, run_to_end, settings_with
+from aragora.cli.running import EXIT_USAGE, as_rows, data_dir, fail, run_to_end, settings_with, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +30,7 @@ def users() -> None:
 
 
 @users.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+@as_rows
 @data_dir
 def list_(*, as_json: bool, data_dir: str | None) -> None:
     """List the accounts, oldest first."""
@@ -39,8 +38,7 @@ def list_(*, as_json: bool, data_dir: str | None) -> None:
 
     rows = _with(data_dir, lambda enrolment: enrolment.all())
     if as_json:
-        for row in rows:
-            click.echo(msgspec.json.encode(row._asdict()))
+        write_rows(row._asdict() for row in rows)
         return
     cells = [(row.email, row.name, row.role, "" if row.active else "locked", row.last_login_at or "never") for row in rows]
     table(cells, ("email", "name", "role", "", "last login"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import msgspec
 from aragora import app
 from aragora.api import Parts
 from aragora.api.answers import row_of
+from aragora.cli.running import write_rows
 from aragora.cli.terminal import Lines, dollars, table
 from aragora.config import Loaded, Settings
 from aragora.debate.model import Outcome
@@ -33,7 +34,7 @@ class _JsonLines:
 
     def show(self, event: Mapping[str, object]) -> None:
         if "seq" in event:
-            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+            write_rows([event])
             sys.stdout.flush()
 
 
@@ -98,7 +99,7 @@ async def estimate(loaded: Loaded, *, as_json: bool, **asked: object) -> None:
     async with app.open_parts(loaded) as parts:
         found = estimated(app.brief(parts, **asked), parts.agents)
     if as_json:
-        _write(found)
+        write_rows(found)
         return
     rows = [
         (each.seat or "all", each.agent, str(each.calls), f"{each.tokens_in:,}", f"{each.tokens_out:,}", *_usd(each))
@@ -130,7 +131,7 @@ async def list_debates(settings: Settings, *, limit: int, as_json: bool) -> None
     async with app.open_store(settings) as store:
         found = [row_of(summary) for summary in await store.debates(limit=limit)]
     if as_json:
-        _write(found)
+        write_rows(found)
         return
     rows = [(row.id, row.status, row.outcome or "", ", ".join(row.agents), row.created_at[:16], row.topic) for row in found]
     table(rows, ("id", "status", "outcome", "agents", "created", "topic"))
@@ -140,7 +141,3 @@ async def migrate(settings: Settings) -> list[str]:
     """Bring the schema up to date; the names of the steps taken."""
     async with app.open_database(settings) as store:
         return await store.migrate(app.now())
-
-
-def _write(rows: Sequence[object]) -> None:
-    sys.stdout.write("".join(msgspec.json.encode(row).decode() + "\n" for row in rows))
