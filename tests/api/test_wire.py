@@ -343,6 +343,19 @@ def test_goodbye_is_said_once() -> None:
     in_a_loop(check)
 
 
+def test_goodbyes_may_cross() -> None:
+    """A client that leaves with the message for which it would be closed has its own goodbye answered."""
+
+    def check() -> None:
+        with a_client() as client:
+            client.socket.said = lambda _: client.socket.close(4029, "too many messages")
+            bye = from_client(Opcode.CLOSE, Close(1001, "bye").serialize())
+            client.socket.data_received(from_client(Opcode.BINARY, b"one too many") + bye)
+            assert (1001, True, 1) == (client.close.code, client.line.closed, client.gone)
+
+    in_a_loop(check)
+
+
 def test_stopping_server_tells_its_clients() -> None:
     """Clients learn that they are to come back, and the line is closed behind that."""
 

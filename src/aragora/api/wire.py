@@ -234,7 +234,8 @@ class Socket(asyncio.Protocol):
         if self._cut is not None or self.transport.is_closing():
             return
         self.write(b"")
-        self._read_by().send_close(code, reason)
+        if self._read_by().state is OPEN:  # else the client said goodbye in the same breath, and is answered
+            self._read_by().send_close(code, reason)
         self._send()
         self.transport.resume_reading()
         self._last_words()
