@@ -187,7 +187,7 @@ async def _cruxes(parts: Parts, record: Record) -> list[Crux]:
 async def forks(parts: Parts, request: Asked) -> Response:
     """Debates that were made from this one."""
     record, query = await parts.store.debate(request.path_params["id"]), Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     found, total = await parts.shelf.descendants(record.id, limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [row_of(row) for row in found]
@@ -281,7 +281,7 @@ async def _create_all(parts: Parts, briefs: Sequence[tuple[Brief, bool]], filing
 async def batches(parts: Parts, request: Asked) -> Response:
     """Batches, newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     found, total = await parts.shelf.batches(limit=limit, offset=offset, reader=caller_of(request).reader)
     rows = [_batch(each) for each in found]

@@ -91,7 +91,7 @@ async def remove(parts: Parts, request: Asked) -> Response:
 async def deliveries(parts: Parts, request: Asked) -> Response:
     """What was delivered, what waits and what failed, newest first."""
     hook, query = await parts.webhooks.hooks.one(request.path_params["hook_id"], caller_of(request).reader), Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     found, total = await parts.webhooks.hooks.deliveries(hook.id, limit=limit, offset=offset)
     rows = [msgspec.convert(each, DeliveryRow, from_attributes=True) for each in found]

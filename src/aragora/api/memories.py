@@ -178,7 +178,7 @@ async def retrieve(parts: Parts, request: Asked) -> Response:
 
 async def _recalled(parts: Parts, request: Asked, *, used: bool) -> Response:
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     words = query.text("q") or query.text("query")
     if len(words) > QUERY_CHARS_MAX:
         query.wrong("query", f"must be at most {QUERY_CHARS_MAX} characters")
@@ -315,7 +315,7 @@ async def delete(parts: Parts, request: Asked) -> Response:
 async def critiques(parts: Parts, request: Asked) -> Response:
     """Critiques that seats made in debates, newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     agent = query.text("agent")
     query.done()
     found, total = await parts.shelf.said(

@@ -27,6 +27,10 @@ class Query:
             return default
         return value
 
+    def page(self) -> tuple[int, int]:
+        """How many rows of a list are wanted, and how many are skipped."""
+        return self.whole("limit", 20, low=1, high=100), self.whole("offset", 0, low=0, high=10_000)
+
     def text(self, name: str) -> str:
         """A text; empty when it was not given."""
         return self._given.get(name, "")

@@ -143,7 +143,7 @@ OpponentList = list_of("OpponentList", OpponentRow, "opponents", "rivals", agent
 async def rankings(parts: Parts, request: Request) -> Response:
     """Agents in the order asked for; `rank` is always the place by strength."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     least = query.whole("min_debates", 0, low=0, high=10**9)
     sort, order = query.text("sort_by") or "elo", query.text("order") or "desc"
     if sort not in SORTS:
@@ -239,7 +239,7 @@ async def elo(parts: Parts, request: Request) -> Response:
 async def history(parts: Parts, request: Request) -> Response:
     """An agent's matches, newest first."""
     name, query = await agent_of(parts, request.path_params["name"]), Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     reader = caller_of(request).reader
     rows = [_match(each) for each in await parts.matches.of(name, limit=limit, offset=offset, reader=reader)]
@@ -279,7 +279,7 @@ async def compare(parts: Parts, request: Request) -> Response:
 async def matches(parts: Parts, request: Request) -> Response:
     """Matches of everybody, newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     reader = caller_of(request).reader
     rows = [_match(each) for each in await parts.matches.recent(limit=limit, offset=offset, reader=reader)]

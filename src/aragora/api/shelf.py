@@ -199,7 +199,7 @@ async def archive_many(parts: Parts, request: Asked) -> Response:
 async def archived(parts: Parts, request: Asked) -> Response:
     """Debates in the archive, newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     found, total = await parts.shelf.archived(limit=limit, offset=offset, reader=caller_of(request).reader)
     return _listed(found, total=total, limit=limit, offset=offset)
@@ -230,7 +230,7 @@ async def _ids(parts: Parts, request: Asked) -> list[str]:
 async def active(parts: Parts, request: Asked) -> Response:
     """Debates that are being run, newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     reader = caller_of(request).reader
     found = await parts.store.debates(limit=limit, offset=offset, statuses=(Status.ACTIVE,), reader=reader)
@@ -241,7 +241,7 @@ async def active(parts: Parts, request: Asked) -> Response:
 async def search(parts: Parts, request: Asked) -> Response:
     """Debates whose topic, title or answer has every word of the query, or a word that begins with it; newest first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     query.done()
     words = query.text("query") or query.text("q")
     return await _search(parts, words, query.text("status"), limit, offset, caller_of(request).reader)

@@ -153,7 +153,7 @@ def _row(one: Calibration, judge: str) -> CalibrationRow:
 async def calibrations(parts: Parts, request: Request) -> Response:
     """Agents by how well their confidence foretold, best first."""
     query = Query(request)
-    limit, offset = query.whole("limit", 20, low=1, high=100), query.whole("offset", 0, low=0, high=10_000)
+    limit, offset = query.page()
     judge = judge_of(query)
     query.done()
     found = await parts.ranks.calibrated(judge, limit=limit + 1, offset=offset)
