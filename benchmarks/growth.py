@@ -54,7 +54,7 @@ def fill(path: Path, source: str, held: int, wanted: int) -> None:
             _copied(db, "debates", "id", first, last, 1, source)
             full = first + -first % LOGS_ONE_IN
             for name in tables:
-                if name not in {"parents", "shares", "deliveries"} and full <= last:
+                if name not in {"parents", "shares", "deliveries", "memories"} and full <= last:
                     _copied(db, name, "debate_id", full, last, LOGS_ONE_IN, source)
     db.execute("UPDATE counters SET n = n + ? WHERE name IN ('debates', 'debates/public')", (wanted - held,))
     db.close()
