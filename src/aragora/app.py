@@ -71,7 +71,7 @@ log = structlog.get_logger(__name__)
 SEED_BITS = 53
 BACKLOG = 1024
 # Objects made before the youngest are looked through, and how often that happens before older ones are.
-GC_EVERY = (50_000, 20, 100)
+GC_EVERY = (50_000, 100, 100)
 EXIT_DISK_FAILED = 74
 # Where each role listens; a worker says on the port of the API how it is.
 PORTS = {"all": ("api_port", "ws_port"), "api": ("api_port",), "ws": ("ws_port",), "worker": ("api_port",)}

@@ -22,7 +22,7 @@ from aragora.store.stamps import held, stamped
 
 CACHE_KIB = 64_000
 BUSY_TIMEOUT_MS = 5_000
-BATCH_MAX = 128
+BATCH_MAX = 512
 WAITING_MAX = 20_000
 
 Result = list[Row] | Exception

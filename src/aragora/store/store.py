@@ -241,6 +241,8 @@ class Store:
 
     async def _ranked(self, debate_id: str, outcome: Outcome, at: str) -> list[Statement]:
         """The matches of a decided debate and what they do to the ratings."""
+        if outcome.winner is None:
+            return []
         found = await self._db.read("SELECT brief FROM debates WHERE id = :id", {"id": debate_id})
         played = matches(_brief(found[0][0]), outcome) if found else ()
         if not played:
