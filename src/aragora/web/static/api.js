@@ -6,12 +6,10 @@ export const offers = (path) => config.api.includes(path);
 
 const TIMEOUT_MS = 20000;
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.error || (status ? `The server answered ${status}.` : "The server cannot be reached."));
     this.status = status;
-    this.code = body.code || "";
-    this.errors = body.errors || [];
     this.retryAfter = body.retry_after || 0;
   }
 }

@@ -31,7 +31,7 @@ export const words = (table, name) => config[table]?.[name] ?? name;
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
-export function initials(name) {
+function initials(name) {
   const short = name.split(":").pop();
   const number = /-(\d+)$/.exec(short);
   return (short[0] || "?").toUpperCase() + (number ? number[1].slice(0, 2) : "");
