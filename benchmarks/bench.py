@@ -4,7 +4,8 @@
 
 The short form takes less than a minute and shows that everything runs; its figures are rough. `--long` takes its time: about half
 an hour. Each section is kept as results/NAME.json; the report, results/bench.md with bench.svg, is made of what is kept, so that
-sections can be measured one at a time with `--only`. `--report` only writes it again, `--publish` puts it into docs/ as well.
+sections can be measured one at a time with `--only`. `--report` only writes it again, `--publish` puts it into
+docs/ as well, docs/PERFORMANCE.md included.
 """
 
 import argparse
@@ -19,11 +20,13 @@ import debates
 import fanout
 import growth
 import memory
+import performance
 import processes
 import ranking
 import tuning
 from measure import RESULTS, ROOT, Section, machine, services, stored
 
+DOCS = ROOT / "docs"
 # Those that a short run leaves out: they show what only a quiet machine can.
 LONG_ONLY = ("tuning",)
 PACKAGES = "wrk, postgresql, pgbouncer and redis-server of Debian"
@@ -56,6 +59,15 @@ def page(sections: list[Section]) -> str:
     return "\n".join(lines)
 
 
+def publish(kept: list[Section], results: Path) -> None:
+    """Put the report, its page and its figures into docs/."""
+    for found in kept:
+        found.save(DOCS / "figures")
+    (DOCS / "BENCH.md").write_text(page(kept).replace("(bench.svg)", "(pictures/bench.svg)"), "utf-8")
+    for name, where in (("bench.svg", "pictures/bench.svg"), ("performance.md", "PERFORMANCE.md")):
+        (DOCS / where).write_text((results / name).read_text("utf-8"), "utf-8")
+
+
 def main() -> None:
     """Measure what is asked for, and write the report of everything that is kept."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,12 +84,12 @@ def main() -> None:
     for name in () if asked.report else [name for name in names if name not in lacking]:
         measured(name, asked.results, long=asked.long)
     kept = [found for name in SECTIONS if (found := stored(name, asked.results)) is not None]
-    (asked.results / "bench.md").write_text(page(kept), "utf-8")
     picture = chart.report([(found.title, found.unit, found.bars) for found in kept], "What was measured")
+    (asked.results / "bench.md").write_text(page(kept), "utf-8")
     (asked.results / "bench.svg").write_text(picture, "utf-8")
+    (asked.results / "performance.md").write_text(performance.page(kept), "utf-8")
     if asked.publish:
-        (ROOT / "docs/BENCH.md").write_text(page(kept).replace("(bench.svg)", "(pictures/bench.svg)"), "utf-8")
-        (ROOT / "docs/pictures/bench.svg").write_text(picture, "utf-8")
+        publish(kept, asked.results)
     for name, missing in lacking.items():
         print(f"{name} was left out, since {', '.join(missing)} cannot be found: {PACKAGES}")
     print(f"the report is in {asked.results / 'bench.md'}, its chart in bench.svg, the raw figures in *.json beside it")

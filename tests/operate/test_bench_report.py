@@ -1,6 +1,7 @@
 """`make bench` puts what was measured into one report, and keeps the figures."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,19 @@ def test_what_is_kept_is_reported_again_without_measuring(tmp_path: Path) -> Non
     assert 0 == bench("--report", "--results", str(tmp_path)).returncode
     assert "| x | 1 |" in (tmp_path / "bench.md").read_text("utf-8")
     assert "idle" in (tmp_path / "bench.svg").read_text("utf-8")
+
+
+def test_pages_of_the_docs_are_written_from_the_figures_beside_them(tmp_path: Path) -> None:
+    """Nothing on them was carried over by hand, and nothing that they name is missing."""
+    docs = BENCH.parents[1] / "docs"
+    for file in (docs / "figures").glob("*.json"):
+        shutil.copy(file, tmp_path)
+    assert 0 == bench("--report", "--results", str(tmp_path)).returncode
+    made = (tmp_path / "performance.md").read_text("utf-8")
+    assert made == (docs / "PERFORMANCE.md").read_text("utf-8")
+    assert "<<" not in made
+    report = (tmp_path / "bench.md").read_text("utf-8")
+    assert report.replace("(bench.svg)", "(pictures/bench.svg)") == (docs / "BENCH.md").read_text("utf-8")
 
 
 def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
