@@ -17,6 +17,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 HIDDEN = "[hidden]"
 DEPTH_MAX = 6
 TEXT_CHARS_MAX = 10_000  # of one value; an exception may quote a whole body
+# Up to here a word of nothing but letters and digits, such as an id, is seen to be none of the secrets below at a glance.
+ID_CHARS_MAX = 64
 # A key with one of these names is secret whatever its value; `tokens_in` and `max_tokens` are counts.
 SECRET_KEY = re.compile(r"(?:^|_)(?:authorization|api_?key|token|password|secret|cookie|ticket)$", re.IGNORECASE)
 # What keys of providers and of this product look like, wherever they turn up.
@@ -36,6 +38,8 @@ SECRET_TEXT = re.compile(
 
 def scrub(text: str) -> str:
     """The text, cut at a bound, without what looks like a key, a password in a URL or a bearer token."""
+    if len(text) <= ID_CHARS_MAX and text.isalnum() and "aiza" not in text.lower():
+        return text
     scrubbed = SECRET_TEXT.sub(HIDDEN, text[:TEXT_CHARS_MAX])
     return scrubbed if len(text) <= TEXT_CHARS_MAX else f"{scrubbed} [{len(text) - TEXT_CHARS_MAX} characters cut]"
 
@@ -88,9 +92,9 @@ def configure(*, level: str, form: str, stream: TextIO) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = [structlog.processors.format_exc_info, redact, *_renderers(text=text, colours=stream.isatty())]
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    last: list[Processor] = [structlog.processors.format_exc_info, redact, stamp, *_renderers(text=text, colours=stream.isatty())]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],
