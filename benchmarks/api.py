@@ -19,7 +19,7 @@ from measure import Row, Section, Served, alone, folder, served, table, wrk
 
 CONNECTIONS = 100
 # A client may say 50 things a second, so that it takes many to keep a server busy.
-TALKERS = 1200
+TALKERS = 1000
 SHORT_S, LONG_S = 1, 3
 LONG_PASSES = 3  # floor and server take turns
 # Operations a second on four cores, p99 in ms: the specification's table.

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from aragora.debate.events import DebateEnded, DebateStarted, PersonVoted, Round
 from aragora.debate.model import Abstention, Ballot, Brief, Fault, Message, Phase, Seat, Status, Tally
 from aragora.debate.receipt import receipt
 from aragora.errors import Conflict, Fenced, NotFound, StoreError
-from aragora.store import Migration, Statement, position
+from aragora.store import Migration, Statement, listing, position
 from aragora.store.audience import Audience
 from aragora.store.chain import entries
 from aragora.store.copy import copy
@@ -234,6 +235,22 @@ def test_lists_go_on_where_they_were(opened: Open) -> None:
         assert ["d2", "d1", "d0"] == [row.id for row in rest]
         assert ["d0"] == [row.id for row in await store.debates(limit=5, statuses=(Status.CANCELLED,))]
         assert (5, 1, 4) == (await store.total(), await store.total((Status.CANCELLED,)), await store.total((Status.PENDING,)))
+
+    with_store(opened, body)
+
+
+def test_count_of_many_is_believed_for_a_moment(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting looks at every row, so it is not done for each who asks; what is few, and all, is always as it is."""
+    monkeypatch.setattr(listing, "COUNTED_EACH_TIME_MAX", 2)
+
+    async def body(store: Store) -> None:
+        for number in range(4):
+            await store.create(f"d{number}", a_brief(), at=NOW, start=True)
+            assert (min(number + 1, 3), number + 1) == (await store.total([Status.PENDING]), await store.total())
+        assert (0, 3) == (await store.total([Status.ACTIVE]), await store.total([Status.PENDING, Status.ACTIVE]))
+        monkeypatch.setattr(listing, "monotonic", lambda: monotonic() + 2 * listing.BELIEVED_S)
+        assert 4 == await store.total([Status.PENDING])
+        assert (0, 4) == (await store.total([Status.COMPLETED]), await store.total([Status.COMPLETED, Status.PENDING]))
 
     with_store(opened, body)
 

@@ -123,12 +123,8 @@ class Http(HttpToolsProtocol):
             self._upgrade({"method": "GET", "headers": headers, "client": self.client}, url)
             return
         cycle, full = self.cycle, self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
-        if self._open or full or self.flow.write_paused or not (cycle is None or cycle.response_complete):
-            super().data_received(data)
-            if self._open and self._deadline is None:
-                self._arm()
-            return
-        answer = self._lasting.again(data, self.client, self.server_state.default_headers)
+        whole = (cycle is None or cycle.response_complete) and not (self._open or full or self.flow.write_paused)
+        answer = self._lasting.again(data, self.client, self.server_state.default_headers) if whole else None
         if answer is not None:
             self._give(answer)
             return
@@ -136,7 +132,8 @@ class Http(HttpToolsProtocol):
         super().data_received(data)
         if self._open and self._deadline is None:
             self._arm()
-        if self._begun == 1 and not self._open and self.cycle is not cycle and self.cycle.keep_alive and not self.cycle.body:
+        alone = whole and self._begun == 1 and not self._open and self.cycle is not cycle
+        if alone and self.cycle.keep_alive and not self.cycle.body:
             self.scope[QUESTION] = data  # type: ignore[literal-required]  # ours, beside uvicorn's
 
     def _give(self, answer: bytes) -> None:

@@ -1,6 +1,7 @@
 """Lists of debates, newest first, for everybody or for one reader. May import `debate`, errors and its siblings."""
 
 from collections.abc import Sequence
+from time import monotonic
 
 import msgspec
 
@@ -18,6 +19,10 @@ NEWEST = " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
 # What somebody may see in a list: what is public, and what is their own. Each half comes out of an index in order.
 PART = " ORDER BY created_at DESC, id DESC LIMIT :upto"
 PUBLIC, OWN = " AND visibility = 'public'", " AND owner_id = :reader AND visibility <> 'public'"
+
+# A count of more than this is believed for so long.
+COUNTED_EACH_TIME_MAX, BELIEVED_S = 1_000, 1.0
+COUNTS_KEPT_MAX = 1024
 
 _outcomes = msgspec.json.Decoder(Outcome)
 _names = msgspec.json.Decoder(tuple[str, ...])
@@ -66,20 +71,39 @@ async def _still_seen(database: Database, rows: Sequence[Row], reader: Reader) -
     return _int((await database.read(query, params))[0]) == len(rows)
 
 
-async def counted(database: Database, statuses: Sequence[Status], reader: Reader | None) -> int:
-    """How many debates there are, of all statuses or of some. `completed` is the rest, so that it is never counted."""
-    everything = await _everything(database, reader)
-    if not statuses:
-        return everything
-    counts: dict[Status, int] = {}
-    for status in Status:
-        if status is not Status.COMPLETED:
-            params: dict[str, Value] = {"status": str(status)}
-            # Each half is counted within an index; for both at once every row would be read.
-            halves = [f"SELECT COUNT(*) FROM debates WHERE status = :status{half}" for half in _halves(reader, params)]  # noqa: S608 - constants
-            counts[status] = sum([_int((await database.read(query, params))[0]) for query in halves])
-    counts[Status.COMPLETED] = everything - sum(counts.values())
-    return sum(counts[status] for status in set(statuses))
+class Totals:
+    """How many debates there are, of all statuses or of some.
+
+    Every row of a status is looked at to count it, so a count of many is believed for a moment.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Nothing has been counted yet."""
+        self._db = database
+        self._kept: dict[tuple[Status, str | None], tuple[float, int]] = {}  # until when, and how many
+
+    async def of(self, statuses: Sequence[Status], reader: Reader | None) -> int:
+        """All, or those of some statuses. `completed` is what is left of all, so that it is never counted."""
+        if Status.COMPLETED not in statuses:
+            return sum([await self._count(status, reader) for status in set(statuses)] or [await _everything(self._db, reader)])
+        others = {status: await self._count(status, reader) for status in Status if status is not Status.COMPLETED}
+        completed = max(0, await _everything(self._db, reader) - sum(others.values()))
+        return completed + sum(n for status, n in others.items() if status in statuses)
+
+    async def _count(self, status: Status, reader: Reader | None) -> int:
+        name = (status, None if reader is None else reader.user_id)
+        until, known = self._kept.get(name, (0.0, 0))
+        if until > monotonic():
+            return known
+        params: dict[str, Value] = {"status": str(status)}
+        # Each half is counted within an index; for both at once every row would be read.
+        halves = [f"SELECT COUNT(*) FROM debates WHERE status = :status{half}" for half in _halves(reader, params)]  # noqa: S608 - constants
+        counted = sum([_int((await self._db.read(query, params))[0]) for query in halves])
+        if counted > COUNTED_EACH_TIME_MAX:
+            if len(self._kept) >= COUNTS_KEPT_MAX:
+                self._kept.clear()
+            self._kept[name] = (monotonic() + BELIEVED_S, counted)
+        return counted
 
 
 async def _everything(database: Database, reader: Reader | None) -> int:

@@ -26,7 +26,7 @@ from aragora.store import Database, Params, Row, Statement, Value, migrations
 from aragora.store.chain import written
 from aragora.store.hooks import deliver
 from aragora.store.leases import TAKEN
-from aragora.store.listing import counted, listed
+from aragora.store.listing import Totals, listed
 from aragora.store.parents import under
 from aragora.store.records import (
     Cast,
@@ -130,6 +130,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Use an open database whose schema `migrate` has brought up to date."""
         self._db = database
+        self._totals = Totals(database)
         self._seats: dict[str, Sequence[str]] = {}
         self._chosen: tuple[int | None, str, dict[str, int]] = (None, "", {})
 
@@ -345,8 +346,8 @@ class Store:
         return await listed(self._db, limit=limit, offset=offset, before=before, statuses=statuses, reader=reader)
 
     async def total(self, statuses: Sequence[Status] = (), *, reader: Reader | None = None) -> int:
-        """How many debates there are, of all statuses or of some, for all to see or for a reader."""
-        return await counted(self._db, statuses, reader)
+        """How many debates there are, of all statuses or of some, for all to see or for a reader; of many, a moment ago."""
+        return await self._totals.of(statuses, reader)
 
     async def events(self, debate_id: str, *, after: int = 0, limit: int = 256) -> list[Logged]:
         """Events numbered above `after`, in order."""
