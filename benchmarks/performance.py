@@ -171,7 +171,7 @@ def aims(kept: Figures) -> Iterator[Aim]:
     )
     added, waits = number(kept, "debates.1.round_ms"), number(kept, "debates.1.record_ms")
     bound = f"of it the waits for the disk: `record` sums to {waits:.0f} ms over the events of a round"
-    yield Aim("the engine adds < 10 ms to a round of three", f"{added:.1f} ms with one debate", added < ADDED_MS, bound)
+    yield Aim("the engine adds < 10 ms to a round of three", f"{added:.1f} ms with one debate", round(added, 1) < ADDED_MS, bound)
     grown = {path.removeprefix("flat."): number(kept, path) for path in kept if path.startswith("flat.")}
     above = ", ".join(name for name, ratio in grown.items() if ratio > FLAT)
     met = bool(grown) and not above
