@@ -44,7 +44,7 @@ def bars(title: str, unit: str, groups: Groups, top: float) -> tuple[list[str], 
     low = 10.0 ** math.floor(math.log10(min(known, default=1)))
     high = 10.0 ** math.ceil(math.log10(max(known, default=10) * 1.01))
     room = WIDTH - LABEL - 90
-    parts = [text(16, top + 20, f"{title}, {unit}", size=14, bold=True)]
+    parts = [text(16, top + 20, f"{title}, {unit}; a logarithmic scale", size=14, bold=True)]
     for place, name in enumerate(names):
         x = LABEL + place * 215
         parts += [
