@@ -7,7 +7,6 @@ request is made anew: its id, what is left of the rate limit, the count of the m
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from random import getrandbits
 from time import perf_counter
 from typing import NamedTuple
@@ -27,8 +26,7 @@ QUESTION_BYTES_MAX, ANSWER_BYTES_MAX = 4096, 262_144
 # What makes a question one of its kind, so that it is not asked again; and answers that are for one receiver.
 ONCE = frozenset({b"x-request-id", b"traceparent"})
 FOR_ONE = frozenset({b"set-cookie"})
-# An id is these random digits, another for each process, and a number that grows.
-BEGINNING = f"{getrandbits(64):016x}"
+REQUEST_ID_BITS = 128
 WHOLE = frozenset({200, 304})
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -53,21 +51,18 @@ class _Kept:
     caller: str  # in whose name; empty: in that of the address
     forwarded: str
     defaults: Headers = ()  # the headers that the server adds to each answer this second
-    start: bytes = b""  # with them, everything up to the number in the request's id
+    start: bytes = b""  # with them, everything up to the request's id
 
     def starts(self, defaults: Headers) -> bytes:
         """The first lines."""
         self.defaults = defaults
-        self.start = b"".join((STATUS_LINE[self.status], lines(defaults), self.head, b"x-request-id: ", BEGINNING.encode()))
+        self.start = b"".join((STATUS_LINE[self.status], lines(defaults), self.head, b"x-request-id: "))
         return self.start
-
-
-_numbers = count(getrandbits(63))
 
 
 def new_request_id() -> str:
     """What a request is called in answer and log. It need not be hard to guess, and has to be quick."""
-    return f"{BEGINNING}{next(_numbers):016x}"
+    return f"{getrandbits(REQUEST_ID_BITS):032x}"
 
 
 def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -103,7 +98,7 @@ class Lasting:
                     return None
                 spent = lines(allowance.headers)
         start = kept.start if defaults is kept.defaults else kept.starts(defaults)
-        answer = b"%s%016x\r\n%s%s" % (start, next(_numbers), spent, kept.tail)
+        answer = b"%s%032x\r\n%s%s" % (start, getrandbits(REQUEST_ID_BITS), spent, kept.tail)
         kept.counts.answered[0] += 1
         kept.counts.seconds.add(perf_counter() - began)
         return answer
